@@ -1,0 +1,112 @@
+"""What a backend is: one file that can export a Generator and, where the machine allows, run the result."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from igf_mobile.errors import IgfError
+
+FloatArray = NDArray[np.float32]
+
+INPUTS = ("guidance", "weak_mask")
+OUTPUTS = ("alpha", "coefficients")
+"""Tensor names, in this order, in every artifact."""
+
+
+class BackendUnavailable(IgfError):  # noqa: N818 - a state of the machine, shown as "not run: reason"
+    """This machine cannot run the backend's artifacts; the text says why."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of an artifact, as the file has it."""
+
+    name: str
+    shape: tuple[int, ...]
+    layout: str
+    """"NCHW" or "NHWC"."""
+    dtype: str
+    """What crosses the edge: "float32" or "float16"."""
+    minimum: float | None
+    maximum: float | None
+    """Range of values; None where unbounded."""
+    channels: tuple[str, ...]
+    """Names along C, e.g. ("red", "green", "blue")."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An exported file and what is known of it without running it."""
+
+    path: Path
+    backend: str
+    scheme: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    delegated: Mapping[str, int] = field(default_factory=dict)
+    """Operator name -> count of operators the accelerated path takes."""
+    fallback: Mapping[str, int] = field(default_factory=dict)
+    """Operator name -> count of operators that fell out of it."""
+    quantized: Mapping[str, int] = field(default_factory=dict)
+    """Operator name -> count of operators with int8 weights or activations."""
+    notes: tuple[str, ...] = ()
+
+
+class Runner(Protocol):
+    """A loaded artifact. NumPy in, NumPy out, always float32 NCHW, whatever the file holds."""
+
+    description: str
+    """Runtime, version, threads; for the report. A stand-in says that it is one."""
+
+    def __call__(self, guidance: FloatArray, weak_mask: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(1,3,H,W), (1,1,H,W) -> alpha (1,1,H,W), coefficients (1,4,H/4,W/4)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The whole of a backend; a file in this folder defines one as `BACKEND`."""
+
+    name: str
+    suffix: str
+    """".tflite", ".pte", ".mlpackage"."""
+    schemes: tuple[str, ...]
+    packages: tuple[str, ...]
+    """PyPI distributions whose versions decide the artifact's bytes."""
+    export: Callable[..., Artifact]
+    """export(model, scheme, calibration, path, metadata) -> Artifact; see `ExportFunction`."""
+    load: Callable[..., Runner]
+    """load(path, threads=1) -> Runner; raises BackendUnavailable where it cannot run."""
+    runs_here: Callable[[], str | None]
+    """None where `load` works on this machine, otherwise the reason why not."""
+    read_metadata: Callable[[Path], dict[str, str]]
+    """The metadata written into the file (name, version, licence, checkpoint hash)."""
+
+
+class ExportFunction(Protocol):
+    """The signature of `Backend.export`."""
+
+    def __call__(
+        self,
+        model: object,
+        scheme: str,
+        calibration: Sequence[tuple[FloatArray, FloatArray]],
+        path: Path,
+        metadata: Mapping[str, str],
+        size: tuple[int, int] = (512, 512),
+    ) -> Artifact:
+        """Write `path`.
+
+        Args:
+            model: an `igf_mobile.model.Generator` in eval mode.
+            scheme: one of the backend's schemes.
+            calibration: pairs (guidance (1,3,H,W), weak_mask (1,1,H,W)); used by `w8a8` only.
+            path: where the artifact goes; its folder exists.
+            metadata: written into the file.
+            size: (H, W), multiples of 32.
+        """
+        ...

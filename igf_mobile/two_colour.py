@@ -1,0 +1,96 @@
+"""The two-colour start: what a photograph and its weak mask give before anything is learned.
+
+Near the mask's border, let F and G be the mean colours of the masked and of the unmasked pixels of a
+window. A pixel that mixes the two, I = alpha F + (1 - alpha) G (paper, eq. 1), has by least squares
+
+    alpha = A . (I - G),   A = (F - G) / (|F - G|^2 + eps),
+
+which is the linear model alpha = A . I + B of the paper's eq. 2 with coefficients in closed form. The
+network (`hourglass.py`) starts from it and learns corrections; it has no parameters of its own.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+COEFFICIENT_STRIDE = 4
+"""Side of an image block that shares one set of coefficients (paper 3.2: both upsamplings are x4)."""
+
+_COLOUR_STRIDE = 4
+"""Coefficient blocks per cell of the colour grid; means at 1/16 of the image lose nothing (measured)."""
+
+_WINDOW = 5
+"""Window of the colour means in cells: 5 x 16 = 80 image pixels, twice the reach of a bad mask."""
+
+_EPS = 0.003
+"""Contrast below about sqrt(eps) = 0.05 is treated as noise; bounds |A| by 1 / (2 sqrt(eps)) = 9."""
+
+_SHARE_GAIN = 10.0
+"""A window is trusted fully once each side holds a tenth of it."""
+
+_TINY = 1e-3
+
+
+class TwoColour(NamedTuple):
+    """All at the coefficients' resolution (h, w) = (H/4, W/4) unless said otherwise."""
+
+    image_lr: Tensor
+    """(B,3,h,w) block means of the guidance, [0,1]."""
+    mask_lr: Tensor
+    """(B,1,h,w) block means of the weak mask, [0,1]."""
+    slope: Tensor
+    """(B,3,h,w) A of the two-colour model; 0 where the window holds one side only."""
+    alpha_lr: Tensor
+    """(B,1,h,w) its alpha, [0,1]; the mask where the window holds one side only."""
+    misfit: Tensor
+    """(B,1,h,w) distance of the pixel from the line F-G relative to |F-G|, [0,1]."""
+    contrast: Tensor
+    """(B,3,h,w) F - G, [-1,1]."""
+
+
+def _window_mean(x: Tensor) -> Tensor:
+    return F.avg_pool2d(x, _WINDOW, stride=1, padding=_WINDOW // 2)
+
+
+def _channel_sum(x: Tensor) -> Tensor:
+    """Sum of three channels by slices: `aten.sum` falls out of the XNNPACK delegate, these do not."""
+    return x[:, 0:1] + x[:, 1:2] + x[:, 2:3]
+
+
+def upsample(x: Tensor, factor: int) -> Tensor:
+    """Bilinear upsampling with half-pixel centres, the only kind all three runtimes agree on."""
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+def two_colour(guidance: Tensor, weak_mask: Tensor) -> TwoColour:
+    """Fit the two-colour model in windows of 80 pixels.
+
+    Args:
+        guidance: (B,3,H,W) in [0,1], H and W divisible by 32.
+        weak_mask: (B,1,H,W) in [0,1].
+    """
+    image_lr = F.avg_pool2d(guidance, COEFFICIENT_STRIDE)
+    mask_lr = F.avg_pool2d(weak_mask, COEFFICIENT_STRIDE)
+    inside = image_lr * mask_lr
+    sums = torch.cat([mask_lr, inside, image_lr - inside], dim=1)
+    sums = _window_mean(F.avg_pool2d(sums, _COLOUR_STRIDE))
+    # The window's area with the zero padding counted out is not needed: it cancels in F and G.
+    share = sums[:, 0:1]
+    other_share = _window_mean(F.avg_pool2d(1.0 - mask_lr, _COLOUR_STRIDE))
+    foreground = sums[:, 1:4] / (share + _TINY)
+    background = sums[:, 4:7] / (other_share + _TINY)
+    trust = (share * _SHARE_GAIN).clamp(0.0, 1.0) * (other_share * _SHARE_GAIN).clamp(0.0, 1.0)
+
+    grid = upsample(torch.cat([foreground - background, background, trust], dim=1), _COLOUR_STRIDE)
+    contrast, background_lr, trust_lr = grid[:, 0:3], grid[:, 3:6], grid[:, 6:7]
+
+    squared = _channel_sum(contrast * contrast) + _EPS
+    slope = contrast / squared
+    offset = image_lr - background_lr
+    alpha = _channel_sum(slope * offset).clamp(0.0, 1.0)
+    residual = offset - alpha * contrast
+    misfit = trust_lr * (_channel_sum(residual * residual) / squared).clamp(0.0, 1.0)
+    alpha_lr = mask_lr + trust_lr * (alpha - mask_lr)
+    return TwoColour(image_lr, mask_lr, trust_lr * slope, alpha_lr, misfit, contrast)
