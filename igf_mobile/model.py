@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from igf_mobile.hourglass import Hourglass
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, two_colour, upsample
+from igf_mobile.two_colour import COEFFICIENT_STRIDE, channel_sum, two_colour, unit_clamp, upsample
 
 STRIDE = 32
 """Height and width must be multiples of this: five stride-2 convolutions."""
@@ -40,8 +40,7 @@ def apply_coefficients(coefficients: Tensor, guidance: Tensor) -> Tensor:
         full = nn.functional.interpolate(
             coefficients, size=(height, width), mode="bilinear", align_corners=False
         )
-    product = full[:, 0:3] * guidance
-    return product[:, 0:1] + product[:, 1:2] + product[:, 2:3] + full[:, 3:4]
+    return channel_sum(full[:, 0:3] * guidance) + full[:, 3:4]
 
 
 class Generator(nn.Module):
@@ -60,7 +59,7 @@ class Generator(nn.Module):
 
     def _unit(self, x: Tensor) -> Tensor:
         """Clamp to [0,1]; in training the gradient passes, or saturated pixels would never return."""
-        clamped = x.clamp(0.0, 1.0)
+        clamped = unit_clamp(x)
         return x + (clamped - x).detach() if self.training else clamped
 
     def coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
@@ -75,8 +74,7 @@ class Generator(nn.Module):
         alpha_lr = self._unit(start.alpha_lr + alpha_correction)
         gate = 4.0 * alpha_lr * (1.0 - alpha_lr)
         slope = gate * (start.slope + slope_correction)
-        mean = slope * start.image_lr
-        offset = alpha_lr - (mean[:, 0:1] + mean[:, 1:2] + mean[:, 2:3])
+        offset = alpha_lr - channel_sum(slope * start.image_lr)
         return torch.cat([slope, offset], dim=1)
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> Matte:

@@ -54,9 +54,18 @@ def _window_mean(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, _WINDOW, stride=1, padding=_WINDOW // 2)
 
 
-def _channel_sum(x: Tensor) -> Tensor:
+def channel_sum(x: Tensor) -> Tensor:
     """Sum of three channels by slices: `aten.sum` falls out of the XNNPACK delegate, these do not."""
     return x[:, 0:1] + x[:, 1:2] + x[:, 2:3]
+
+
+def unit_clamp(x: Tensor) -> Tensor:
+    """Clamp to [0,1] as relu6(6 x) / 6.
+
+    LiteRT's converter turns any clamp to [0,1] into RELU_0_TO_1, which XNNPACK does not take; six of
+    them cut the graph into six delegates. relu6 fuses into the operator before it.
+    """
+    return F.relu6(6.0 * x) * (1.0 / 6.0)
 
 
 def upsample(x: Tensor, factor: int) -> Tensor:
@@ -81,16 +90,16 @@ def two_colour(guidance: Tensor, weak_mask: Tensor) -> TwoColour:
     other_share = _window_mean(F.avg_pool2d(1.0 - mask_lr, _COLOUR_STRIDE))
     foreground = sums[:, 1:4] / (share + _TINY)
     background = sums[:, 4:7] / (other_share + _TINY)
-    trust = (share * _SHARE_GAIN).clamp(0.0, 1.0) * (other_share * _SHARE_GAIN).clamp(0.0, 1.0)
+    trust = unit_clamp(share * _SHARE_GAIN) * unit_clamp(other_share * _SHARE_GAIN)
 
     grid = upsample(torch.cat([foreground - background, background, trust], dim=1), _COLOUR_STRIDE)
     contrast, background_lr, trust_lr = grid[:, 0:3], grid[:, 3:6], grid[:, 6:7]
 
-    squared = _channel_sum(contrast * contrast) + _EPS
+    squared = channel_sum(contrast * contrast) + _EPS
     slope = contrast / squared
     offset = image_lr - background_lr
-    alpha = _channel_sum(slope * offset).clamp(0.0, 1.0)
+    alpha = unit_clamp(channel_sum(slope * offset))
     residual = offset - alpha * contrast
-    misfit = trust_lr * (_channel_sum(residual * residual) / squared).clamp(0.0, 1.0)
+    misfit = trust_lr * unit_clamp(channel_sum(residual * residual) / squared)
     alpha_lr = mask_lr + trust_lr * (alpha - mask_lr)
     return TwoColour(image_lr, mask_lr, trust_lr * slope, alpha_lr, misfit, contrast)
