@@ -33,8 +33,9 @@ Matte = Callable[[Float32Array, Float32Array], Float32Array]
 SIDE_PX = 512
 KERNELS_PX = (5, 30)
 BAND_PX = 20
-# The grid the baseline is chosen from: a badly chosen radius doubles the filter's error.
-RADII = (8, 15, 30, 60)
+# The grid the baseline is chosen from: a badly chosen radius doubles the filter's error. On 14 of the
+# photographs the best radius is 80, inside the grid; eps below 1e-6 changes nothing.
+RADII = (8, 15, 30, 45, 60, 80, 100)
 EPS_VALUES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 RESAMPLES = 10_000
 RESAMPLE_SEED = 0
@@ -233,7 +234,8 @@ def best_guided_filter(
 
 
 def _measure(case: EvalCase, matte: Matte) -> AlphaMetrics:
-    alpha = matte(case.guidance, case.weak_mask)
+    # Copies: a matte that works in place must not change the case for the next one.
+    alpha = matte(case.guidance.copy(), case.weak_mask.copy())
     try:
         return alpha_metrics(alpha, case.alpha, case.region)
     except ValueError as error:

@@ -93,7 +93,8 @@ def _outer(colours: FloatArray) -> FloatArray:
 def _downsample(image: FloatArray, subsample: int) -> FloatArray:
     """The mean over blocks, float64. Where a side is no multiple, blocks share pixels by area.
 
-    He and Sun take the nearest pixel; the mean costs little and made the baseline 3 % better (SAD).
+    He and Sun take the nearest pixel; the mean lowers SAD by 4 % on the photographs of `evaluate`, and
+    the baseline should be as strong as it can be.
     """
     height, width = (max(1, round(side / subsample)) for side in image.shape[:2])
     source = np.ascontiguousarray(image, dtype=np.float64)
