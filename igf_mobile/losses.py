@@ -1,0 +1,209 @@
+"""The losses of paper 3.2-3.4, one function each, and two of our own for the coefficients.
+
+Throughout: alpha, target and weak_mask are (B,1,H,W) in [0,1], guidance is (B,3,H,W) in [0,1], and each
+loss is a scalar tensor. Norms of the paper are written as means, so that weights do not depend on
+the crop's size.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from igf_mobile.errors import IgfError
+from igf_mobile.model import Matte
+from igf_mobile.two_colour import COEFFICIENT_STRIDE
+
+LOCAL_EPS = 0.01
+"""A mask that differs from the true alpha by no more is right (paper 3.2, eq. 6)."""
+
+LOCAL_KERNEL = 7
+"""Side of the square that dilates the difference function, in pixels (paper 3.2)."""
+
+GABOR_ORIENTATIONS = 16
+GABOR_SIZE = 7
+GABOR_WAVELENGTH = 5.0
+GABOR_GAMMA = 0.5
+GABOR_SIGMA = 0.5
+"""The bank of paper 3.2: 16 filters of 7x7; wavelength and sigma in pixels."""
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Factors of the losses in the generator's total (paper eq. 9); a loss with 0 is not computed."""
+
+    global_: float = 0.0
+    local: float = 0.0
+    gabor: float = 0.0
+    adversarial: float = 0.0
+    block_mean: float = 0.0
+    gradient: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse weights that are negative or not numbers."""
+        for name, value in asdict(self).items():
+            if not (math.isfinite(value) and value >= 0.0):
+                raise IgfError(f"loss weight {name}={value} is not a finite number >= 0")
+
+
+LOSS_PRESETS: dict[str, LossWeights] = {
+    "paper": LossWeights(global_=10.0, local=1.0, gabor=200.0, adversarial=1.0),
+    "fast": LossWeights(global_=1.0, local=1.0, gabor=2.0, block_mean=1.0, gradient=1.0),
+}
+"""`paper` is eq. 9; `fast` leaves the discriminator, twenty times the generator's work, out."""
+
+
+def global_loss(alpha: Tensor, target: Tensor) -> Tensor:
+    """Eq. 5: mean |alpha - target| over all pixels."""
+    return F.l1_loss(alpha, target)
+
+
+def difference_function(target: Tensor, weak_mask: Tensor) -> Tensor:
+    """Delta of eq. 6, (B,1,H,W) in {0,1}: where the mask is wrong, dilated by 7x7.
+
+    The paper's formula marks |target - weak_mask| > 0.01; its sentence ("1 for the same values") says the
+    opposite and contradicts the purpose it gives, the boundary. The formula is followed.
+    """
+    wrong = ((target - weak_mask).abs() > LOCAL_EPS).to(target.dtype)
+    return F.max_pool2d(wrong, LOCAL_KERNEL, stride=1, padding=LOCAL_KERNEL // 2)
+
+
+def local_loss(alpha: Tensor, target: Tensor, weak_mask: Tensor) -> Tensor:
+    """Eq. 6: |alpha - target| where the mask is wrong, averaged over those pixels of the batch.
+
+    One denominator for the whole batch: a sample whose mask is nearly right must not weigh as much
+    as one whose mask is not. 0 if the mask is right everywhere.
+    """
+    wrong = difference_function(target, weak_mask)
+    return (wrong * (alpha - target).abs()).sum() / wrong.sum().clamp_min(1.0)
+
+
+@lru_cache(maxsize=8)
+def gabor_bank(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Tensor:
+    """The 16 filters of eq. 7, (16,1,7,7), for orientations theta = k pi / 16.
+
+    exp(-(x'^2 + gamma^2 y'^2) / (2 sigma^2)) cos(2 pi x' / wavelength) with x' = x cos(theta) + y sin(theta)
+    and y' = -x sin(theta) + y cos(theta); phase 0 and no normalisation, as the paper mentions neither.
+    With its sigma of half a pixel they are short oriented lines, so they see the mean too.
+    """
+    half = GABOR_SIZE // 2
+    y, x = torch.meshgrid(
+        *2 * [torch.arange(-half, half + 1, dtype=torch.float64)],
+        indexing="ij",
+    )
+    theta = torch.arange(GABOR_ORIENTATIONS, dtype=torch.float64)[:, None, None] * (
+        math.pi / GABOR_ORIENTATIONS
+    )
+    across = x * theta.cos() + y * theta.sin()
+    along = -x * theta.sin() + y * theta.cos()
+    envelope = torch.exp(-(across**2 + (GABOR_GAMMA * along) ** 2) / (2.0 * GABOR_SIGMA**2))
+    bank = envelope * torch.cos(2.0 * math.pi * across / GABOR_WAVELENGTH)
+    return bank[:, None].to(device=device, dtype=dtype)
+
+
+def gabor_loss(alpha: Tensor, target: Tensor, stride: int = 1) -> Tensor:
+    """Eq. 7: squared difference of the 16 Gabor responses, averaged over filters and pixels.
+
+    Filters are linear, so the difference is filtered, once.
+
+    Args:
+        alpha: (B,1,H,W).
+        target: (B,1,H,W).
+        stride: distance in pixels of the places where the filters are applied. At 1 the filters cost several
+            times the network; the filters overlap up to a stride of 7.
+    """
+    bank = gabor_bank(alpha.device, alpha.dtype)
+    return F.conv2d(alpha - target, bank, stride=stride, padding=GABOR_SIZE // 2).square().mean()
+
+
+def block_mean_loss(coefficients: Tensor, guidance: Tensor, target: Tensor) -> Tensor:
+    """L1 between the alpha the coefficients imply for each 4x4 block and the block's true mean.
+
+    Not in the paper. A . mean(I) + B is the alpha of a block before upsampling: this supervises the
+    coarse matte (which the network draws itself) apart from the detail (which A takes from I).
+
+    Args:
+        coefficients: (B,4,H/4,W/4).
+        guidance: (B,3,H,W).
+        target: (B,1,H,W).
+    """
+    image_lr = F.avg_pool2d(guidance, COEFFICIENT_STRIDE)
+    product = coefficients[:, 0:3] * image_lr
+    implied = product.sum(dim=1, keepdim=True) + coefficients[:, 3:4]
+    return F.l1_loss(implied, F.avg_pool2d(target, COEFFICIENT_STRIDE))
+
+
+def gradient_loss(alpha: Tensor, target: Tensor) -> Tensor:
+    """Mean |difference of the finite differences|, both axes added. Not in the paper; for detail."""
+    error = alpha - target
+    horizontal = (error[..., :, 1:] - error[..., :, :-1]).abs().mean()
+    vertical = (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
+    return horizontal + vertical
+
+
+def discriminator_loss(real_score: Tensor, fake_score: Tensor) -> Tensor:
+    """L_D of eq. 8 (LSGAN): scores of true alphas to 1, of predicted ones to 0.
+
+    Args:
+        real_score: any shape, D(alpha | I, M).
+        fake_score: any shape, D(prediction | I, M).
+    """
+    return (real_score - 1.0).square().mean() + fake_score.square().mean()
+
+
+def generator_adversarial_loss(fake_score: Tensor) -> Tensor:
+    """L_G of eq. 8 with LSGAN's sign: E[(D(prediction | I, M) - 1)^2], to be minimised.
+
+    Eq. 8 prints a minus before it. Minimising that would push D's answer away from 1, towards
+    "predicted" and without bound; the LSGAN paper it cites has no minus.
+    """
+    return (fake_score - 1.0).square().mean()
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
+    """Last term of L_adv in eq. 8, without lambda_gp: E[(|grad D|_2 - 1)^2] between real and fake.
+
+    A sample's score is the mean of its patches' scores, so the penalty does not depend on the crop.
+
+    Args:
+        critic: alpha (B,1,H,W) -> scores (B,...); image and mask already bound.
+        real: (B,1,H,W) true alphas.
+        fake: (B,1,H,W) predictions; no gradient reaches the generator.
+        mix: (B,) uniform in [0,1), one coefficient per sample.
+    """
+    share = mix.reshape(-1, 1, 1, 1)
+    between = torch.lerp(fake.detach(), real.detach(), share).requires_grad_(True)
+    score = critic(between).flatten(1).mean(dim=1).sum()
+    (gradient,) = torch.autograd.grad(score, between, create_graph=True)
+    norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+    penalty: Tensor = (norm - 1.0).square().mean()
+    return penalty
+
+
+def reconstruction_losses(
+    weights: LossWeights,
+    matte: Matte,
+    guidance: Tensor,
+    weak_mask: Tensor,
+    target: Tensor,
+    gabor_stride: int = 1,
+) -> dict[str, Tensor]:
+    """The losses of a matte against the truth that have a weight, by field name, not yet weighted."""
+    alpha = matte.alpha
+    table: dict[str, Callable[[], Tensor]] = {
+        "global_": lambda: global_loss(alpha, target),
+        "local": lambda: local_loss(alpha, target, weak_mask),
+        "gabor": lambda: gabor_loss(alpha, target, gabor_stride),
+        "block_mean": lambda: block_mean_loss(matte.coefficients, guidance, target),
+        "gradient": lambda: gradient_loss(alpha, target),
+    }
+    return {name: loss() for name, loss in table.items() if getattr(weights, name) > 0.0}
+
+
+def weighted_sum(weights: LossWeights, losses: dict[str, Tensor]) -> Tensor:
+    """Eq. 9 over the losses given."""
+    return torch.stack([getattr(weights, name) * loss for name, loss in losses.items()]).sum()
