@@ -1,0 +1,1 @@
+"""Training data: packages of pictures -> index -> composites on disk -> batches of crops."""
