@@ -1,0 +1,23 @@
+"""Runtimes. A backend is one file of this folder with a `BACKEND`; adding one is adding a file."""
+
+import importlib
+import pkgutil
+
+from igf_mobile.backends.base import Backend
+
+
+def names() -> list[str]:
+    """The backends there are, by file name; imports none of them."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
+
+
+def get(name: str) -> Backend:
+    """Import one backend.
+
+    Raises:
+        ValueError: no such backend; the message lists those there are.
+    """
+    if name not in names():
+        raise ValueError(f"unknown backend {name!r}; available: {', '.join(names())}")
+    backend: Backend = importlib.import_module(f"{__name__}.{name}").BACKEND
+    return backend

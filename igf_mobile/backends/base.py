@@ -38,6 +38,28 @@ class TensorSpec:
     """Names along C, e.g. ("red", "green", "blue")."""
 
 
+def tensor_specs(
+    size: tuple[int, int], layout: str, dtype: str = "float32"
+) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """(inputs, outputs) of an artifact for images of `size` (H, W)."""
+
+    def spec(name: str, h: int, w: int, low: float | None, high: float | None, *channels: str) -> TensorSpec:
+        c = len(channels)
+        shape = (1, c, h, w) if layout == "NCHW" else (1, h, w, c)
+        return TensorSpec(name, shape, layout, dtype, low, high, channels)
+
+    height, width = size
+    inputs = (
+        spec("guidance", height, width, 0.0, 1.0, "red", "green", "blue"),
+        spec("weak_mask", height, width, 0.0, 1.0, "mask"),
+    )
+    outputs = (
+        spec("alpha", height, width, 0.0, 1.0, "alpha"),
+        spec("coefficients", height // 4, width // 4, None, None, "a_red", "a_green", "a_blue", "b"),
+    )
+    return inputs, outputs
+
+
 @dataclass(frozen=True)
 class Artifact:
     """An exported file and what is known of it without running it."""

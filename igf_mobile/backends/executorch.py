@@ -1,0 +1,214 @@
+"""ExecuTorch (.pte) through the XNNPACK delegate: torch.export, PT2E quantization, Python runtime."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from igf_mobile.backends.base import (
+    OUTPUTS,
+    Artifact,
+    Backend,
+    BackendUnavailable,
+    FloatArray,
+    Runner,
+    tensor_specs,
+)
+from igf_mobile.errors import DamagedFile
+from igf_mobile.files import atomic_path
+from igf_mobile.graph import ExportGraph
+from igf_mobile.model import Generator
+
+_NETWORK = "model.hourglass"
+"""The submodule that `w8` and `w8a8` quantize; the rest of the graph stays float."""
+
+_METADATA_METHOD = "igf_metadata"
+
+_NOTES = {
+    "fp16": ("arithmetic in float16 on the delegate; edges stay float32",),
+    "w8": (
+        "dense convolutions quantize their input on the fly (XNNPACK has no weight-only convolution);"
+        " depthwise convolutions stay float32",
+    ),
+}
+
+
+class _HalfGraph(ExportGraph):
+    """Float16 inside, float32 at the edges."""
+
+    def __init__(self, model: Generator) -> None:
+        super().__init__(model)
+        self.half()
+
+    def forward(self, guidance: Any, weak_mask: Any) -> tuple[Any, Any]:
+        """As ExportGraph."""
+        alpha, coefficients = super().forward(guidance.half(), weak_mask.half())
+        return alpha.float(), coefficients.float()
+
+
+def _quantized(
+    graph: ExportGraph,
+    scheme: str,
+    example: tuple[Any, Any],
+    calibration: Sequence[tuple[FloatArray, FloatArray]],
+) -> Any:
+    import torch
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+        XNNPACKQuantizer,
+        get_symmetric_quantization_config,
+    )
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    quantizer = XNNPACKQuantizer()
+    quantizer.set_module_name(
+        _NETWORK, get_symmetric_quantization_config(is_per_channel=True, is_dynamic=scheme == "w8")
+    )
+    prepared = prepare_pt2e(torch.export.export(graph, example).module(), quantizer)
+    with torch.no_grad():
+        for guidance, mask in calibration if scheme == "w8a8" else ():
+            prepared(torch.from_numpy(guidance), torch.from_numpy(mask))
+    return convert_pt2e(prepared)
+
+
+def export(
+    model: Generator,
+    scheme: str,
+    calibration: Sequence[tuple[FloatArray, FloatArray]],
+    path: Path,
+    metadata: Mapping[str, str],
+    size: tuple[int, int] = (512, 512),
+) -> Artifact:
+    """Write a .pte; see `base.ExportFunction`."""
+    import torch
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
+        XnnpackDynamicallyQuantizedPartitioner,
+        XnnpackPartitioner,
+    )
+    from executorch.exir import to_edge_transform_and_lower
+
+    height, width = size
+    example = (torch.rand(1, 3, height, width), torch.rand(1, 1, height, width))
+    graph: Any = _HalfGraph(model) if scheme == "fp16" else ExportGraph(model)
+    if scheme in ("w8", "w8a8"):
+        graph = _quantized(graph, scheme, example, calibration)
+    partitioners: list[Any] = [XnnpackPartitioner()]
+    if scheme == "w8":
+        partitioners.insert(0, XnnpackDynamicallyQuantizedPartitioner())
+    with torch.no_grad():
+        edge = to_edge_transform_and_lower(
+            torch.export.export(graph, example),
+            partitioner=partitioners,
+            constant_methods={_METADATA_METHOD: json.dumps(dict(metadata), sort_keys=True)},
+        )
+    delegated, fallback, quantized = _operators(edge.exported_program())
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(edge.to_executorch().buffer)
+    inputs, outputs = tensor_specs(size, "NCHW")
+    return Artifact(
+        path, "executorch", scheme, inputs, outputs, delegated, fallback, quantized, _NOTES.get(scheme, ())
+    )
+
+
+def _short(target: object) -> str:
+    """"aten.convolution.default" -> "convolution"."""
+    parts = str(target).split(".")
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+def _operators(program: Any) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """Counts by operator name: inside the XNNPACK delegate, outside it, and quantized."""
+    from executorch.exir.backend.utils import get_delegates
+    from executorch.exir.lowered_backend_module import get_lowered_submodules
+
+    delegated: Counter[str] = Counter()
+    quantized: Counter[str] = Counter()
+    for _, lowered, _ in get_lowered_submodules(program.graph_module):
+        nodes = lowered.original_module.graph.nodes
+        calls = [n for n in nodes if n.op == "call_function" and "getitem" not in str(n.target)]
+        delegated.update(_short(n.target) for n in calls)
+        quantized.update(
+            _short(n.target) for n in calls if any("dequantize" in str(i.target) for i in n.all_input_nodes)
+        )
+    delegates = {n.name for n in get_delegates(program.graph)}
+    outside = [
+        n
+        for n in program.graph.nodes
+        if n.op == "call_function" and n.name not in delegates and "getitem" not in str(n.target)
+        and "executorch_call_delegate" not in str(n.target)
+    ]
+    return dict(delegated), dict(Counter(_short(n.target) for n in outside)), dict(quantized)
+
+
+def _open(path: Path) -> Any:
+    from executorch.runtime import Runtime, Verification
+
+    try:
+        return Runtime.get().load_program(path, verification=Verification.InternalConsistency)
+    except (RuntimeError, ValueError) as error:
+        raise DamagedFile(f"{path} is not a whole ExecuTorch program: {str(error).splitlines()[0]}") from error
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What `export` wrote into the file.
+
+    Raises:
+        DamagedFile: the file is not a whole .pte.
+    """
+    method = _open(path).load_method(_METADATA_METHOD)
+    (text,) = method.execute([])
+    metadata: dict[str, str] = json.loads(text)
+    return metadata
+
+
+class _ExecuTorchRunner:
+    def __init__(self, path: Path) -> None:
+        from importlib.metadata import version
+
+        self._program = _open(path)
+        self._method = self._program.load_method("forward")
+        self.description = f"ExecuTorch {version('executorch')}, XNNPACK"
+
+    def __call__(self, guidance: FloatArray, weak_mask: FloatArray) -> tuple[FloatArray, FloatArray]:
+        import torch
+
+        # The runtime takes strides for a dim order, so a transposed view would be refused.
+        inputs = [torch.from_numpy(np.ascontiguousarray(x)) for x in (guidance, weak_mask)]
+        outputs = self._method.execute(inputs)
+        alpha, coefficients = (x.numpy().copy() for x, _ in zip(outputs, OUTPUTS, strict=True))
+        return alpha, coefficients
+
+
+def load(path: Path, threads: int = 1) -> Runner:
+    """Open a .pte.
+
+    Raises:
+        DamagedFile: the file is not a whole .pte.
+        BackendUnavailable: no ExecuTorch on this machine.
+    """
+    if reason := runs_here():
+        raise BackendUnavailable(reason)
+    return _ExecuTorchRunner(path)
+
+
+def runs_here() -> str | None:
+    """None, or why not."""
+    try:
+        import executorch.runtime  # noqa: F401
+    except ImportError as error:
+        return f"executorch cannot be imported: {error}"
+    return None
+
+
+BACKEND = Backend(
+    name="executorch",
+    suffix=".pte",
+    schemes=("fp32", "fp16", "w8", "w8a8"),
+    packages=("executorch", "torch", "torchao"),
+    export=export,
+    load=load,
+    runs_here=runs_here,
+    read_metadata=read_metadata,
+)

@@ -1,0 +1,268 @@
+"""LiteRT (.tflite): litert-torch converts, ai-edge-quantizer quantizes, ai-edge-litert runs."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from igf_mobile import schemes
+from igf_mobile.backends.base import (
+    INPUTS,
+    OUTPUTS,
+    Artifact,
+    Backend,
+    BackendUnavailable,
+    FloatArray,
+    Runner,
+    tensor_specs,
+)
+from igf_mobile.errors import DamagedFile
+from igf_mobile.files import atomic_path
+from igf_mobile.graph import ExportGraph
+from igf_mobile.model import Generator
+
+_NETWORK = r"Hourglass_hourglass"
+"""Part of the name of every operator of the network proper; the rest of the graph stays float."""
+
+_EDGE = r"(alpha_head|slope_head);1?$"
+"""The additions that bring the corrections back to the float part carry the heads' names."""
+
+_METADATA_PREFIX = "igf."
+
+_float_models: dict[str, bytes] = {}
+
+
+def _recipe(scheme: str) -> list[dict[str, Any]]:
+    """Our scheme as an ai-edge-quantizer recipe; the one place where the vendor's words appear."""
+    weights = {"num_bits": 8, "symmetric": True, "granularity": "CHANNELWISE", "dtype": "INT"}
+    activations = {"num_bits": 8, "symmetric": False, "granularity": "TENSORWISE", "dtype": "INT"}
+
+    def rule(regex: str, operation: str, algorithm: str, config: dict[str, Any]) -> dict[str, Any]:
+        return {"regex": regex, "operation": operation, "algorithm_key": algorithm, "op_config": config}
+
+    convolutions = ("CONV_2D", "DEPTHWISE_CONV_2D")
+    if scheme == "fp16":
+        config = {
+            "weight_tensor_config": {"num_bits": 16, "dtype": "FLOAT", "granularity": "TENSORWISE"},
+            "compute_precision": "FLOAT",
+            "explicit_dequantize": True,
+        }
+        return [rule(".*", op, "float_casting", config) for op in convolutions]
+    if scheme == "w8":
+        config = {
+            "weight_tensor_config": weights,
+            "compute_precision": "FLOAT",
+            "explicit_dequantize": True,
+        }
+        return [rule(".*", op, "min_max_uniform_quantize", config) for op in convolutions]
+    if scheme == "w8a8":
+        config = {
+            "activation_tensor_config": activations,
+            "weight_tensor_config": weights,
+            "compute_precision": "INTEGER",
+            "explicit_dequantize": False,
+        }
+        return [
+            rule(_NETWORK, "*", "min_max_uniform_quantize", config),
+            rule(_EDGE, "ADD", "no_quantize", {}),
+        ]
+    raise ValueError(f"litert has no recipe for scheme {scheme!r}")
+
+
+def _float_model(model: Generator, size: tuple[int, int]) -> bytes:
+    """The float flatbuffer; converting takes half a minute, so the schemes of one model share it."""
+    import litert_torch
+    import torch
+
+    digest = hashlib.sha256(repr(size).encode())
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
+    key = digest.hexdigest()
+    if key not in _float_models:
+        height, width = size
+        example = (torch.rand(1, height, width, 3), torch.rand(1, height, width, 1))
+        _float_models[key] = bytes(
+            litert_torch.convert(ExportGraph(model, "NHWC"), example).model_content()
+        )
+    return _float_models[key]
+
+
+def _quantized(content: bytes, scheme: str, calibration: Sequence[tuple[FloatArray, FloatArray]]) -> bytes:
+    from ai_edge_quantizer import quantizer
+
+    tool = quantizer.Quantizer(bytearray(content), _recipe(scheme))
+    if not schemes.get(scheme).needs_calibration:
+        return bytes(tool.quantize().quantized_model)
+    samples = [
+        {"args_0": guidance.transpose(0, 2, 3, 1), "args_1": mask.transpose(0, 2, 3, 1)}
+        for guidance, mask in calibration
+    ]
+    statistics = tool.calibrate({"serving_default": samples}, num_threads=1)
+    return bytes(tool.quantize(statistics).quantized_model)
+
+
+def _finish(content: bytes, metadata: Mapping[str, str]) -> bytes:
+    """Name the edges, shorten the other names (they are a third of the file), add the metadata."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+    (graph,) = tree.subgraphs
+    for index, tensor in enumerate(graph.tensors):
+        tensor.name = f"t{index}"
+    for names, indices in ((INPUTS, graph.inputs), (OUTPUTS, graph.outputs)):
+        for name, index in zip(names, indices, strict=True):
+            graph.tensors[index].name = name
+    (signature,) = tree.signatureDefs
+    for entry in (*signature.inputs, *signature.outputs):
+        entry.name = graph.tensors[entry.tensorIndex].name
+    graph.name = "igf"
+    tree.description = metadata.get("name", "igf")
+    for key, value in sorted(metadata.items()):
+        buffer, entry = schema.BufferT(), schema.MetadataT()
+        buffer.data = np.frombuffer(value.encode(), np.uint8)
+        entry.name, entry.buffer = _METADATA_PREFIX + key, len(tree.buffers)
+        tree.buffers.append(buffer)
+        tree.metadata.append(entry)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(tree.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What `_finish` wrote into the file.
+
+    Raises:
+        DamagedFile: the file is not a whole .tflite.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    _open(path)
+    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(path.read_bytes(), 0))
+    return {
+        entry.name.decode().removeprefix(_METADATA_PREFIX): bytes(tree.buffers[entry.buffer].data).decode()
+        for entry in tree.metadata
+        if entry.name.decode().startswith(_METADATA_PREFIX)
+    }
+
+
+def _open(path: Path, threads: int = 1) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(str(path), num_threads=threads)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise DamagedFile(f"{path} is not a whole LiteRT model: {str(error).splitlines()[0]}") from error
+    return interpreter
+
+
+def _operators(path: Path) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """Counts by operator name: delegated to XNNPACK, fallen back, quantized to int8."""
+    interpreter = _open(path)
+    types = {t["index"]: t["dtype"] for t in interpreter.get_tensor_details()}
+    constants = _constant_tensors(path)
+    nodes = interpreter._get_ops_details()
+    inside = {i for node in nodes if node["op_name"] == "DELEGATE" for i in node["outputs"]}
+    operators = [node for node in nodes if node["op_name"] != "DELEGATE"]
+    producer = {i: node for node in operators for i in node["outputs"]}
+    known = inside | constants | {t["index"] for t in interpreter.get_input_details()}
+    # A tensor that a delegate or the caller reads and no delegate wrote came from an operator outside.
+    wanted = [i for node in nodes if node["op_name"] == "DELEGATE" for i in node["inputs"]]
+    wanted += [t["index"] for t in interpreter.get_output_details()]
+    outside: dict[int, Any] = {}
+    while wanted:
+        tensor = wanted.pop()
+        if tensor < 0 or tensor in known or tensor not in producer:
+            continue
+        known.add(tensor)
+        outside[producer[tensor]["index"]] = producer[tensor]
+        wanted += list(producer[tensor]["inputs"])
+    fallback = Counter(node["op_name"] for node in outside.values())
+    delegated = Counter(node["op_name"] for node in operators if node["index"] not in outside)
+    quantized = Counter(
+        node["op_name"]
+        for node in operators
+        if any(i >= 0 and types.get(i) is np.int8 for i in (*node["inputs"], *node["outputs"]))
+    )
+    return dict(delegated), dict(fallback), dict(quantized)
+
+
+def _constant_tensors(path: Path) -> set[int]:
+    from ai_edge_litert import schema_py_generated as schema
+
+    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(path.read_bytes(), 0))
+    (graph,) = tree.subgraphs
+    return {i for i, t in enumerate(graph.tensors) if tree.buffers[t.buffer].data is not None}
+
+
+def export(
+    model: Generator,
+    scheme: str,
+    calibration: Sequence[tuple[FloatArray, FloatArray]],
+    path: Path,
+    metadata: Mapping[str, str],
+    size: tuple[int, int] = (512, 512),
+) -> Artifact:
+    """Write a .tflite; see `base.ExportFunction`."""
+    content = _float_model(model, size)
+    if scheme != "fp32":
+        content = _quantized(content, scheme, calibration)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(_finish(content, metadata))
+    delegated, fallback, quantized = _operators(path)
+    inputs, outputs = tensor_specs(size, "NHWC")
+    return Artifact(path, "litert", scheme, inputs, outputs, delegated, fallback, quantized)
+
+
+class _LiteRTRunner:
+    def __init__(self, path: Path, threads: int) -> None:
+        from ai_edge_litert import __version__ as version
+
+        self._interpreter = _open(path, threads)
+        self._signature = self._interpreter.get_signature_runner()
+        self.description = f"LiteRT {version}, XNNPACK, {threads} thread{'s' if threads > 1 else ''}"
+
+    def __call__(self, guidance: FloatArray, weak_mask: FloatArray) -> tuple[FloatArray, FloatArray]:
+        result = self._signature(
+            guidance=np.ascontiguousarray(guidance.transpose(0, 2, 3, 1)),
+            weak_mask=np.ascontiguousarray(weak_mask.transpose(0, 2, 3, 1)),
+        )
+        alpha, coefficients = (np.ascontiguousarray(result[n].transpose(0, 3, 1, 2)) for n in OUTPUTS)
+        return alpha, coefficients
+
+
+def load(path: Path, threads: int = 1) -> Runner:
+    """Open a .tflite with the XNNPACK delegate.
+
+    Raises:
+        DamagedFile: the file is not a whole .tflite.
+        BackendUnavailable: no LiteRT on this machine.
+    """
+    if reason := runs_here():
+        raise BackendUnavailable(reason)
+    return _LiteRTRunner(path, threads)
+
+
+def runs_here() -> str | None:
+    """None, or why not."""
+    try:
+        from ai_edge_litert import interpreter  # noqa: F401
+    except ImportError as error:
+        return f"ai-edge-litert cannot be imported: {error}"
+    return None
+
+
+BACKEND = Backend(
+    name="litert",
+    suffix=".tflite",
+    schemes=("fp32", "fp16", "w8", "w8a8"),
+    packages=("litert-torch", "ai-edge-litert", "ai-edge-quantizer", "torch"),
+    export=export,
+    load=load,
+    runs_here=runs_here,
+    read_metadata=read_metadata,
+)

@@ -1,0 +1,51 @@
+"""The generator as exporters need it: batch norms folded, plain tuples, the layout of the edges."""
+
+import copy
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from igf_mobile.model import Generator
+
+Layout = Literal["NCHW", "NHWC"]
+
+
+def fold_batch_norms(model: Generator) -> Generator:
+    """A copy in which every batch norm is part of the convolution before it.
+
+    Done here, once, so that all runtimes quantize the same weights.
+
+    Raises:
+        ValueError: the model is in training mode.
+    """
+    if model.training:
+        raise ValueError("fold_batch_norms needs a model in eval mode; call model.eval() first")
+    folded = copy.deepcopy(model)
+    for sequence in folded.modules():
+        if not isinstance(sequence, nn.Sequential):
+            continue
+        for i in range(len(sequence) - 1):
+            convolution, norm = sequence[i], sequence[i + 1]
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                sequence[i] = fuse_conv_bn_eval(convolution, norm)
+                sequence[i + 1] = nn.Identity()
+    return folded
+
+
+class ExportGraph(nn.Module):
+    """(guidance, weak_mask) -> (alpha, coefficients), all in one layout."""
+
+    def __init__(self, model: Generator, layout: Layout = "NCHW") -> None:
+        super().__init__()
+        self.model = fold_batch_norms(model).requires_grad_(False)
+        self.channels_last = layout == "NHWC"
+        self.eval()
+
+    def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """NCHW: (1,3,H,W), (1,1,H,W) -> (1,1,H,W), (1,4,H/4,W/4). NHWC: the same, permuted."""
+        if not self.channels_last:
+            matte = self.model(guidance, weak_mask)
+            return matte.alpha, matte.coefficients
+        matte = self.model(guidance.permute(0, 3, 1, 2), weak_mask.permute(0, 3, 1, 2))
+        return matte.alpha.permute(0, 2, 3, 1), matte.coefficients.permute(0, 2, 3, 1)
