@@ -10,8 +10,7 @@ from igf_mobile.data.index import build_index
 def build_data(root: Path, count: int, seed: int, workers: int) -> None:
     """Fetch the sources, index their pictures and make `count` training composites below `root`.
 
-    What is there already is kept, so a killed build goes on where it stopped. The index is remade each
-    time, and is the same while the fetched sources are.
+    What is there already is kept, so a killed build goes on where it stopped.
 
     Raises:
         IgfError: as `fetch`, `build_index` and `build_cache`.

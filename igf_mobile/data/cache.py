@@ -37,12 +37,12 @@ class Shard:
     number: int
     seed: int
     size: int
-    samples: int = SHARD_SAMPLES
+    samples: int
 
     @property
     def path(self) -> Path:
         """Where it lies, `<root>/composites/<split>-NNN.npy`."""
-        return self.root / "composites" / f"{self.split}-{self.number:03d}.npy"
+        return shard_path(self.root, self.split, self.number)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -50,7 +50,14 @@ class Shard:
         return (self.samples, self.size, self.size, 4)
 
 
-def build_cache(root: Path, count: int, seed: int, workers: int, size: int = 512) -> None:
+def shard_path(root: Path, split: str, number: int) -> Path:
+    """`<root>/composites/<split>-NNN.npy`."""
+    return Path(root) / "composites" / f"{split}-{number:03d}.npy"
+
+
+def build_cache(
+    root: Path, count: int, seed: int, workers: int, size: int = 512, shard_samples: int = SHARD_SAMPLES
+) -> None:
     """Make `count` training composites, rounded up to whole shards, and a validation shard for every 16.
 
     A build that was killed goes on at its first missing shard; a larger `count` adds shards.
@@ -61,9 +68,9 @@ def build_cache(root: Path, count: int, seed: int, workers: int, size: int = 512
     """
     if count < 1 or workers < 1:
         raise IgfError(f"count {count} and workers {workers} must be positive")
-    recipe = {"index_sha256": _index_hash(root), "seed": seed, "size": size, "shard_samples": SHARD_SAMPLES}
+    recipe = {"index_sha256": _index_hash(root), "seed": seed, "size": size, "shard_samples": shard_samples}
     _check_recipe(root, recipe)
-    shards = planned_shards(root, count, seed, size)
+    shards = planned_shards(root, count, seed, size, shard_samples)
     missing = [shard for shard in shards if not is_whole(shard)]
     _write_meta(root, recipe)
     columns = (TextColumn("composites"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
@@ -81,12 +88,14 @@ def build_cache(root: Path, count: int, seed: int, workers: int, size: int = 512
             _write_meta(root, recipe)
 
 
-def planned_shards(root: Path, count: int, seed: int, size: int) -> list[Shard]:
+def planned_shards(
+    root: Path, count: int, seed: int, size: int, shard_samples: int = SHARD_SAMPLES
+) -> list[Shard]:
     """The shards of a cache of `count` training composites; validation first, it is wanted first."""
-    train = -(-count // SHARD_SAMPLES)
+    train = -(-count // shard_samples)
     validation = max(1, train // TRAIN_SHARDS_PER_VALIDATION_SHARD)
     numbers = [("validation", n) for n in range(validation)] + [("train", n) for n in range(train)]
-    return [Shard(root, split, number, seed, size) for split, number in numbers]
+    return [Shard(root, split, number, seed, size, shard_samples) for split, number in numbers]
 
 
 def make_shard(shard: Shard) -> Shard:

@@ -47,14 +47,28 @@ def composite(
     layer = place(foreground_rgba, rng, size)
     if second_rgba is not None:
         layer = over(place(second_rgba, rng, size), layer)
-    return finish(layer, background(background_rgb, rng, size), rng)
+    colour, alpha = develop(layer, rng)
+    return camera(blend(colour, alpha, background(background_rgb, rng, size)), rng), alpha
 
 
-def finish(layer: Layer, behind: U8, rng: Rng) -> tuple[U8, U8]:
-    """Jitter the layer's colours, blend it over `behind`, pass the result through the camera."""
+def develop(layer: Layer, rng: Rng) -> tuple[U8, U8]:
+    """The layer's colours, jittered, and its alpha: (S,S,3) and (S,S) uint8."""
     colour = jitter(np.asarray(np.clip(layer.colour, 0, 255), np.uint8), rng)
-    alpha = np.asarray(np.rint(np.clip(layer.alpha, 0, 1) * 255), np.uint8)
-    return camera(blend(colour, alpha, behind), rng), alpha
+    return colour, np.asarray(np.rint(np.clip(layer.alpha, 0, 1) * 255), np.uint8)
+
+
+def edge_contrast(colour: U8, alpha: U8, behind: U8) -> float:
+    """Median over the matte's edge of the mean channel difference between F and B, in [0,255], at 1/4 size.
+
+    Near 0 the matte cannot be seen in the picture by anyone.
+    """
+    quarter = (alpha.shape[1] // 4, alpha.shape[0] // 4)
+    planes = (cv2.resize(plane, quarter, interpolation=cv2.INTER_AREA) for plane in (colour, alpha, behind))
+    front, share, back = (np.asarray(plane, np.float32) for plane in planes)
+    edge = (share > 12) & (share < 243)
+    if not edge.any():
+        return 0.0
+    return float(np.median(np.abs(front - back).mean(axis=2)[edge]))
 
 
 def blend(colour: U8, alpha: U8, behind: U8) -> U8:

@@ -1,16 +1,17 @@
 """Batches of crops from the cached composites, each a pure function of (seed, step)."""
 
 from collections.abc import Iterator
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from igf_mobile.data.cache import open_shard
+from igf_mobile.data.cache import open_shard, shard_path
 from igf_mobile.data.images import F32, U8
 from igf_mobile.data.weak_mask import weak_mask
-from igf_mobile.errors import IgfError
+from igf_mobile.errors import DamagedFile, IgfError
 
 if TYPE_CHECKING:
     import torch
@@ -30,14 +31,19 @@ class Composites:
     def __init__(self, root: Path, split: str) -> None:
         """Open the shards of `split` below `<root>/composites`, as memory maps.
 
+        Shards past a missing number are left alone: while a build goes on, composite `i` stays the same.
+
         Raises:
             IgfError: there is no shard.
             DamagedFile: a shard is truncated or of another shape than the first; it is named.
         """
-        paths = sorted((Path(root) / "composites").glob(f"{split}-*.npy"))
+        paths = list(takewhile(Path.is_file, (shard_path(root, split, n) for n in count())))
         if not paths:
             raise IgfError(f"no {split} composites in {Path(root) / 'composites'}; build the data first")
         self.shards = [open_shard(path) for path in paths]
+        for path, shard in zip(paths, self.shards, strict=True):
+            if shard.shape[1:] != self.shards[0].shape[1:]:
+                raise DamagedFile(f"{path} is {shard.shape}, the first shard is {self.shards[0].shape}")
         self.starts = np.cumsum([0] + [len(shard) for shard in self.shards])
 
     def __len__(self) -> int:

@@ -58,11 +58,19 @@ class Entry:
 def build_index(root: Path, sources: Sequence[Source] = SOURCES) -> list[Entry]:
     """Look at every extracted picture of `sources`, write `<root>/index.jsonl`, return its entries.
 
-    Sources that were not fetched are simply absent.
+    Sources that were not fetched are simply absent. An index of the same pictures is kept as it is.
 
     Raises:
         IgfError: no foreground or no background is usable.
     """
+    made_from = _made_from(root, sources)
+    stamp = root / "index.from"
+    if (
+        stamp.is_file()
+        and stamp.read_text(encoding="utf-8") == made_from
+        and (root / "index.jsonl").is_file()
+    ):
+        return read_index(root)
     entries: list[Entry] = []
     hashes: dict[Role, list[NDArray[np.uint8]]] = {"foreground": [], "background": []}
     for source in sources:
@@ -81,6 +89,7 @@ def build_index(root: Path, sources: Sequence[Source] = SOURCES) -> list[Entry]:
         if not hashes[role]:
             raise IgfError(f"no usable {role} below {root / 'raw'}; fetch the sources first")
     write_text(root / "index.jsonl", "".join(json.dumps(asdict(entry)) + "\n" for entry in entries))
+    write_text(stamp, made_from)
     return entries
 
 
@@ -169,6 +178,19 @@ def _pictures(root: Path, source: Source) -> Iterator[Path]:
     files: Iterable[Path] = (f for f in folder.rglob("*") if f.is_file() and not f.name.startswith("."))
     wanted = (f for f in files if source.wants(f.relative_to(folder).as_posix()))
     yield from sorted(wanted, key=lambda f: _digest(f.relative_to(folder).as_posix()))
+
+
+def _made_from(root: Path, sources: Sequence[Source]) -> str:
+    """Names all pictures and everything the filter goes by."""
+    limits = [
+        MIN_FOREGROUND_SIDE,
+        MIN_BACKGROUND_SIDE,
+        MIN_OBJECT_SHARE,
+        MAX_OBJECT_SHARE,
+        NEAR_DUPLICATE_BITS,
+    ]
+    listed = [(s, [f.relative_to(root).as_posix() for f in _pictures(root, s)]) for s in sources]
+    return hashlib.sha256(repr((limits, VALIDATION_SHARE, listed)).encode()).hexdigest()
 
 
 def _digest(text: str) -> str:

@@ -8,7 +8,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from igf_mobile.data.composite import Layer, background, finish, over, place, random_crop
+from igf_mobile.data.colour import camera
+from igf_mobile.data.composite import (
+    Layer,
+    background,
+    blend,
+    develop,
+    edge_contrast,
+    over,
+    place,
+    random_crop,
+)
 from igf_mobile.data.images import U8, read_rgb, read_rgba
 from igf_mobile.data.index import Entry
 from igf_mobile.data.procedural import grow_hair, procedural_drawing
@@ -19,6 +29,7 @@ RECIPES = {"real": 0.50, "fringed": 0.12, "texture": 0.13, "procedural": 0.25}
 SECOND_OBJECT = 0.12
 DISTRACTOR = 0.25  # an object in the background that is not in the alpha: only the mask can tell
 MIN_AREA, MAX_AREA = 0.04, 0.93  # share of the frame with alpha > 0.5
+MIN_CONTRAST = 14.0  # of 255: below it F and B look alike along the edge
 MAX_TRIES = 40
 
 
@@ -34,14 +45,16 @@ class Scenes:
         self.background_odds = _odds(self.backgrounds)
 
     def draw(self, rng: Rng, size: int = 512) -> tuple[U8, U8]:
-        """One image (size,size,3) and alpha (size,size), both uint8; redrawn while hardly a matte."""
+        """One image (size,size,3) and alpha (size,size), both uint8; redrawn while hopeless."""
         for _ in range(MAX_TRIES):
-            image, alpha = self._attempt(rng, size)
-            if MIN_AREA <= float(np.mean(alpha > 127)) <= MAX_AREA:
+            colour, alpha, behind = self._attempt(rng, size)
+            area = float(np.mean(alpha > 127))
+            if MIN_AREA <= area <= MAX_AREA and edge_contrast(colour, alpha, behind) >= MIN_CONTRAST:
                 break
-        return image, alpha
+        return camera(blend(colour, alpha, behind), rng), alpha
 
-    def _attempt(self, rng: Rng, size: int) -> tuple[U8, U8]:
+    def _attempt(self, rng: Rng, size: int) -> tuple[U8, U8, U8]:
+        """F (size,size,3), alpha (size,size) and B (size,size,3)."""
         recipe = str(rng.choice(list(RECIPES), p=list(RECIPES.values())))
         if recipe == "procedural":
             layer = self._procedural(rng, size)
@@ -52,7 +65,7 @@ class Scenes:
         behind = background(self._photograph(rng), rng, size)
         if rng.random() < DISTRACTOR:
             behind = self._distract(rng, behind, size)
-        return finish(layer, behind, rng)
+        return *develop(layer, rng), behind
 
     def _object(self, rng: Rng, size: int, recipe: str) -> Layer:
         entry = self.foregrounds[int(rng.choice(len(self.foregrounds), p=self.foreground_odds))]
