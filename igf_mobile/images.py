@@ -37,7 +37,7 @@ _DEEP_GREY = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 _ASPECT_TOLERANCE = 0.01
 _DIM = 0.1
 _ROUNDING = 1e-3
-"""How far past [0,1] a value may be: sums in half precision reach 1.0005."""
+"""How far past [0,1] a value may be: the next number after 1 in half precision is 1.00098."""
 
 _LOSSLESS: Mapping[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),
@@ -300,9 +300,9 @@ def _check_aspect(path: Path, mask: tuple[int, ...], size: tuple[int, int]) -> N
 def _warn_if_empty(path: Path, mask: FloatArray) -> None:
     low, high = float(mask.min()), float(mask.max())
     if high == 0.0:
-        _log.warning("mask %s is all background, and so will be the matte", path)
+        _log.warning("mask %s is all background: there is no border to refine", path)
     elif low == 1.0:
-        _log.warning("mask %s is all foreground, and so will be the matte", path)
+        _log.warning("mask %s is all foreground: there is no border to refine", path)
     elif high < _DIM:
         _log.warning("mask %s is at most %.4f of 1; a label map needs foreground 255, not 1", path, high)
 

@@ -217,7 +217,7 @@ def _fused_twice(image: FloatArray, alpha: FloatArray) -> FloatArray:
 def _fused(
     image: FloatArray, foreground: FloatArray, background: FloatArray, alpha: FloatArray, radius: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Equations 4 to 7 of the cited paper: window means weighted by alpha, then the residual put into F."""
+    """One blur fusion: window means of F and B weighted by alpha, then F takes up what they leave of I."""
 
     def mean(values: FloatArray) -> FloatArray:
         blurred = np.asarray(cv2.blur(values, (2 * radius + 1, 2 * radius + 1)), np.float32)

@@ -82,11 +82,10 @@ def test_any_photograph_gives_a_matte_of_its_size(
 
 @pytest.mark.parametrize("size", [None, (512, 512)])
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_mask_without_a_border_gives_itself(
-    runner: FloatRunner, size: tuple[int, int] | None, value: float
-) -> None:
+def test_single_pixel(runner: FloatRunner, size: tuple[int, int] | None, value: float) -> None:
     guidance, _ = photograph(1, 1)
-    assert matte(runner, guidance, np.full((1, 1), value, np.float32), size=size).shape == (1, 1)
+    alpha = matte(runner, guidance, np.full((1, 1), value, np.float32), size=size)
+    assert alpha.shape == (1, 1) and 0 <= alpha[0, 0] <= 1
 
 
 def test_photograph_of_the_runner_s_size_gets_the_runner_s_alpha(runner: FloatRunner) -> None:
