@@ -89,7 +89,7 @@ def train(
     if state.step >= config.steps:
         return _result(run)
     if batches is None:
-        batches = composite_batches(config)
+        batches = composite_batches(config, state)
     if validation is None:
         validation = held_out_batches(config) if config.validate_every else []
     _Loop(config, state, [as_batch(b) for b in validation]).run(batches)
@@ -101,17 +101,27 @@ def _result(run: Path) -> Path:
     return best if best.is_file() else run / LAST_FILE
 
 
-def composite_batches(config: TrainConfig) -> Batches:
-    """Training batches from the composites under `config.data_root`."""
+def composite_batches(config: TrainConfig, state: TrainingState) -> Batches:
+    """Training batches from the composites under `config.data_root`; fixes the state's pool."""
     from igf_mobile.data.dataset import BatchLoader, Composites
 
     composites = Composites(Path(config.data_root), "train")
+    wanted = state.pool or config.pool or len(composites)
+    if wanted > len(composites):
+        raise IgfError(f"{config.data_root} holds {len(composites)} composites, the run needs {wanted}")
+    state.pool = wanted
 
     def from_step(start_step: int) -> Iterable[Any]:
-        loader: Iterable[Any] = BatchLoader(
-            composites, config.seed, start_step, config.batch_size, config.crop, config.workers, 4
+        return BatchLoader(
+            composites,
+            config.seed,
+            start_step,
+            config.batch_size,
+            config.crop,
+            config.workers,
+            stop_step=config.steps,
+            pool=state.pool,
         )
-        return loader
 
     return from_step
 
@@ -120,7 +130,7 @@ def held_out_batches(config: TrainConfig) -> list[Any]:
     """The same `config.validation_samples` held-out crops for every run with this crop size."""
     from igf_mobile.data.dataset import Composites, sample_batch
 
-    composites = Composites(Path(config.data_root), "held_out")
+    composites = Composites(Path(config.data_root), "validation")
     size = min(16, config.validation_samples)
     count = math.ceil(config.validation_samples / size)
     return [sample_batch(composites, 0, step, size, config.crop) for step in range(count)]
@@ -247,7 +257,7 @@ class _Loop:
         logged: dict[str, float] = {}
         if state.discriminator is not None:
             logged |= self._discriminator_step((guidance, weak_mask, alpha), matte.alpha.detach(), lr)
-        losses = reconstruction_losses(config.losses, matte, guidance, weak_mask, alpha, config.gabor_stride)
+        losses = reconstruction_losses(config.losses, matte, guidance, weak_mask, alpha)
         if state.discriminator is not None:
             state.discriminator.requires_grad_(False)
             score = state.discriminator(guidance, weak_mask, matte.alpha)

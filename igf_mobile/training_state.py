@@ -55,6 +55,8 @@ class TrainConfig:
     batch_size: int = 16
     crop: int = 256
     """Side of the training crops in pixels, a multiple of 32."""
+    pool: int = 0
+    """Draw from the first `pool` composites only; 0 for all there are when the run starts."""
     lr: float = 1e-3
     min_lr: float = 1e-5
     betas: tuple[float, float] = (0.9, 0.999)
@@ -69,7 +71,6 @@ class TrainConfig:
     adversarial: bool = False
     gradient_penalty: float = 10.0
     """lambda_gp of eq. 8."""
-    gabor_stride: int = 2
     channels_last: bool = True
     init: str = ""
     """Checkpoint to start from instead of fresh weights."""
@@ -88,7 +89,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Refuse values no run can use, naming the field."""
         least = {"steps": 1, "batch_size": 1, "width": 1, "threads": 1, "workers": 0, "log_every": 1}
-        least |= {"gabor_stride": 1, "warmup_steps": 0, "validate_every": 0, "validation_samples": 1}
+        least |= {"pool": 0, "warmup_steps": 0, "validate_every": 0, "validation_samples": 1}
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise IgfError(f"{name}={getattr(self, name)} is below {low}")
@@ -116,7 +117,6 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "betas": (0.5, 0.999),
         "clip_norm": 0.0,
         "crop": 512,
-        "gabor_stride": 1,
     },
     "fast": {},
 }
@@ -163,6 +163,8 @@ class TrainingState:
     discriminator_adam: torch.optim.Adam | None
     step: int = 0
     """Steps done."""
+    pool: int = 0
+    """Composites drawn from, fixed at the start: more may be built while a run goes on. 0: not yet fixed."""
     best_sad: float = math.inf
     best_step: int = -1
 
@@ -207,6 +209,7 @@ def save_state(path: Path, state: TrainingState, config: TrainConfig) -> None:
     record = {
         "config": config_values(config),
         "step": state.step,
+        "pool": state.pool,
         "best_sad": state.best_sad if math.isfinite(state.best_sad) else None,
         "best_step": state.best_step,
     }
@@ -230,6 +233,7 @@ def load_state(path: Path, config: TrainConfig, extend: bool = False) -> Trainin
     try:
         record = json.loads(metadata[_METADATA_KEY])
         saved, step, best_step = record["config"], int(record["step"]), int(record["best_step"])
+        pool = int(record["pool"])
         best_sad = math.inf if record["best_sad"] is None else float(record["best_sad"])
     except (KeyError, ValueError, TypeError) as error:
         raise DamagedFile(f"{path} has no readable training record: {error}") from error
@@ -244,8 +248,11 @@ def load_state(path: Path, config: TrainConfig, extend: bool = False) -> Trainin
     for name, tensor in wanted.items():
         # Into the tensors that are there: they keep their memory layout, and sums their order.
         tensor.copy_(tensors[name])
-    torch.set_rng_state(rng)
-    state.step, state.best_sad, state.best_step = step, best_sad, best_step
+    try:
+        torch.set_rng_state(rng)
+    except (RuntimeError, TypeError) as error:
+        raise DamagedFile(f"{path}: tensor rng is no generator state") from error
+    state.step, state.pool, state.best_sad, state.best_step = step, pool, best_sad, best_step
     return state
 
 
