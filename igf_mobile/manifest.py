@@ -1,0 +1,126 @@
+"""`manifest.json`: what a build holds, for people, for `igf verify` and for the apps.
+
+The apps take shapes, ranges, layouts and channel order from here and nowhere else.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from igf_mobile.backends.base import TensorSpec
+from igf_mobile.errors import DamagedFile
+from igf_mobile.files import sha256_of, size_of, write_text
+from igf_mobile.latency import Latency
+from igf_mobile.parity import Parity
+
+SCHEMA_VERSION = 1
+FILE_NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """A file by name and content."""
+
+    file: str
+    """Relative to the manifest."""
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class ArtifactRecord:
+    """One exported artifact."""
+
+    file: str
+    sha256: str
+    bytes: int
+    backend: str
+    scheme: str
+    key: str
+    """Hash of everything that decides the artifact; the same key means nothing to rebuild."""
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    delegated: dict[str, int]
+    fallback: dict[str, int]
+    quantized: dict[str, int]
+    notes: tuple[str, ...]
+    ran_on: str
+    """The runtime that measured `parity`, or "not run: reason"."""
+    parity: Parity | None = None
+    latency: Latency | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A build."""
+
+    schema_version: int
+    name: str
+    version: str
+    licence: str
+    checkpoint: FileRecord
+    size: tuple[int, int]
+    """(H, W) of the artifacts' images."""
+    calibration: FileRecord
+    proof: FileRecord
+    """The samples with true alpha that `parity` was measured on."""
+    tools: dict[str, str]
+    """Distribution -> version."""
+    artifacts: tuple[ArtifactRecord, ...] = field(default=())
+
+    def find(self, backend: str, scheme: str) -> ArtifactRecord | None:
+        """The artifact of one backend and scheme."""
+        for record in self.artifacts:
+            if (record.backend, record.scheme) == (backend, scheme):
+                return record
+        return None
+
+
+def save_manifest(manifest: Manifest, folder: Path) -> Path:
+    """Write `manifest.json`, sorted and indented, atomically."""
+    path = Path(folder) / FILE_NAME
+    write_text(path, json.dumps(dataclasses.asdict(manifest), indent=1, sort_keys=True, allow_nan=False) + "\n")
+    return path
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read and validate `manifest.json`.
+
+    Raises:
+        DamagedFile: it is absent, not JSON, of another schema version, or a field is missing or of
+            another type; the text names the field.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    path = Path(folder) / FILE_NAME
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DamagedFile(f"there is no {path}; `igf export` writes it") from None
+    except (OSError, ValueError) as error:
+        raise DamagedFile(f"{path} is not readable JSON: {error}") from error
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if version != SCHEMA_VERSION:
+        raise DamagedFile(f"{path} has schema version {version!r}; this program reads {SCHEMA_VERSION}")
+    try:
+        manifest: Manifest = TypeAdapter(Manifest).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise DamagedFile(f"{path}: {where}: {first['msg']}") from error
+    return manifest
+
+
+def check_files(manifest: Manifest, folder: Path) -> list[str]:
+    """One sentence per artifact that is absent or not the file the manifest describes."""
+    problems = []
+    for record in manifest.artifacts:
+        path = Path(folder) / record.file
+        if not path.exists():
+            problems.append(f"{record.file} is in the manifest but not in {folder}")
+        elif size_of(path) != record.bytes:
+            problems.append(f"{record.file} has {size_of(path)} bytes, the manifest says {record.bytes}")
+        elif sha256_of(path) != record.sha256:
+            problems.append(f"{record.file} does not have the sha256 of the manifest; it was changed or damaged")
+    return problems
