@@ -3,7 +3,9 @@
 import copy
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule, Node
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from igf_mobile.model import Generator
@@ -49,3 +51,27 @@ class ExportGraph(nn.Module):
             return matte.alpha, matte.coefficients
         matte = self.model(guidance.permute(0, 3, 1, 2), weak_mask.permute(0, 3, 1, 2))
         return matte.alpha.permute(0, 2, 3, 1), matte.coefficients.permute(0, 2, 3, 1)
+
+
+def restore_clamps(exported: GraphModule) -> None:
+    """Put clamp(x, 0, 1) back where the model has relu6(6 x) / 6, in place.
+
+    The model writes it so for LiteRT's sake (`two_colour.unit_clamp`). Elsewhere one operator does it;
+    in float16 the three would end at 6 * float16(1/6) = 0.99976, and no pixel would be fully opaque.
+    """
+    for node in list(exported.graph.nodes):
+        if node.target is not torch.ops.aten.relu6.default:
+            continue
+        scaled, users = node.args[0], list(node.users)
+        if not (len(users) == 1 and _is_multiple(scaled, 6.0) and _is_multiple(users[0], 1.0 / 6.0)):
+            continue
+        with exported.graph.inserting_before(node):
+            clamp = exported.graph.call_function(torch.ops.aten.clamp.default, (scaled.args[0], 0.0, 1.0))
+        clamp.meta.update(users[0].meta)
+        users[0].replace_all_uses_with(clamp)
+    exported.graph.eliminate_dead_code()
+    exported.recompile()
+
+
+def _is_multiple(node: Node, factor: float) -> bool:
+    return node.target is torch.ops.aten.mul.Tensor and node.args[1] == factor

@@ -1,16 +1,16 @@
-"""Static int8 for one submodule, as XNNPACK's int8 kernels want it: the PT2E annotations of `w8a8`.
+"""int8 for one submodule, as XNNPACK's kernels want it: the PT2E annotations of `w8` and `w8a8`.
 
 ExecuTorch's own XNNPACKQuantizer, restricted to a module by name, annotated 11 of our 22 convolutions
 and the matte came out wrong (mean error 0.27) without a word (executorch 1.5.1, measured). This one
 is a walk over the graph: every convolution, addition and product of the submodule gets its own
-output range; concatenation and upsampling share the range of what they move.
+output range; concatenation, upsampling and slices share the range of what they move.
 """
 
 from typing import Any
 
 import torch
 from torch.fx import GraphModule, Node
-from torchao.quantization.pt2e import HistogramObserver, PerChannelMinMaxObserver
+from torchao.quantization.pt2e import HistogramObserver, PerChannelMinMaxObserver, PlaceholderObserver
 from torchao.quantization.pt2e.quantizer import (
     QuantizationAnnotation,
     QuantizationSpec,
@@ -23,7 +23,7 @@ _CONVOLUTION = _ATEN.conv2d.default
 _RELU = _ATEN.relu.default
 _ARITHMETIC = (_ATEN.add.Tensor, _ATEN.mul.Tensor)
 _CONCATENATION = _ATEN.cat.default
-_UPSAMPLING = (_ATEN.upsample_bilinear2d.vec, _ATEN.upsample_bilinear2d.default)
+_MOVING = (_ATEN.upsample_bilinear2d.vec, _ATEN.upsample_bilinear2d.default, _ATEN.slice.Tensor)
 
 _WEIGHT = QuantizationSpec(
     dtype=torch.int8,
@@ -42,8 +42,22 @@ _ACTIVATION = QuantizationSpec(
 )
 
 
-class ModuleQuantizer(Quantizer):  # type: ignore[misc]
-    """Annotates the submodule `module` (a dotted name); everything outside it stays float."""
+_DYNAMIC = QuantizationSpec(
+    dtype=torch.int8,
+    observer_or_fake_quant_ctr=PlaceholderObserver.with_args(eps=2**-12, is_dynamic=True),
+    quant_min=-128,
+    quant_max=127,
+    qscheme=torch.per_tensor_affine,
+    is_dynamic=True,
+)
+
+
+class WeightQuantizer(Quantizer):  # type: ignore[misc]
+    """`w8`: int8 weights of the submodule's dense convolutions, whose input is quantized on the fly.
+
+    XNNPACK has no convolution with int8 weights and float arithmetic, and none of this kind that is
+    depthwise; the depthwise ones (1 % of the weights) stay float.
+    """
 
     def __init__(self, module: str) -> None:
         self.module = module
@@ -51,7 +65,27 @@ class ModuleQuantizer(Quantizer):  # type: ignore[misc]
     def annotate(self, model: GraphModule) -> GraphModule:
         """Mark what is to be observed; called by `prepare_pt2e`."""
         for node in model.graph.nodes:
-            if node.op != "call_function" or not self._contains(node):
+            if node.target is _CONVOLUTION and _inside(node, self.module) and not _is_depthwise(node):
+                source, weight = node.args[:2]
+                node.meta["quantization_annotation"] = QuantizationAnnotation(
+                    {source: _DYNAMIC, weight: _WEIGHT}, _annotated=True
+                )
+        return model
+
+    def validate(self, model: GraphModule) -> None:
+        """Nothing to check here: the exporter counts what is int8 in the finished file."""
+
+
+class StaticQuantizer(Quantizer):  # type: ignore[misc]
+    """`w8a8`: static int8 in the submodule `module` (a dotted name); everything else stays float."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+
+    def annotate(self, model: GraphModule) -> GraphModule:
+        """Mark what is to be observed; called by `prepare_pt2e`."""
+        for node in model.graph.nodes:
+            if node.op != "call_function" or not _inside(node, self.module):
                 continue
             if node.target is _CONVOLUTION:
                 source, weight = node.args[:2]
@@ -63,7 +97,7 @@ class ModuleQuantizer(Quantizer):  # type: ignore[misc]
                 shared = SharedQuantizationSpec((first, node))
                 inputs = {first: _ACTIVATION} | {other: shared for other in others}
                 node.meta["quantization_annotation"] = QuantizationAnnotation(inputs, shared, _annotated=True)
-            elif node.target in _UPSAMPLING:
+            elif node.target in _MOVING:
                 source = node.args[0]
                 shared = SharedQuantizationSpec((source, node))
                 node.meta["quantization_annotation"] = QuantizationAnnotation(
@@ -74,11 +108,18 @@ class ModuleQuantizer(Quantizer):  # type: ignore[misc]
     def validate(self, model: GraphModule) -> None:
         """Nothing to check here: the exporter counts what is int8 in the finished file."""
 
-    def _contains(self, node: Node) -> bool:
-        return any(
-            name == self.module or name.startswith(f"{self.module}.")
-            for name, _ in node.meta.get("nn_module_stack", {}).values()
-        )
+
+def _inside(node: Node, module: str) -> bool:
+    """Was the node traced from `module` or a part of it?"""
+    return any(
+        name == module or name.startswith(f"{module}.")
+        for name, _ in node.meta.get("nn_module_stack", {}).values()
+    )
+
+
+def _is_depthwise(node: Node) -> bool:
+    groups = node.args[6] if len(node.args) > 6 else 1
+    return bool(groups != 1 or node.args[1].meta["val"].shape[1] == 1)
 
 
 def _annotate(node: Node, inputs: dict[Any, QuantizationSpec]) -> None:

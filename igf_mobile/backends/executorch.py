@@ -19,7 +19,7 @@ from igf_mobile.backends.base import (
 )
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
-from igf_mobile.graph import ExportGraph
+from igf_mobile.graph import ExportGraph, restore_clamps
 from igf_mobile.model import Generator
 
 _NETWORK = "model.hourglass"
@@ -49,26 +49,16 @@ class _HalfGraph(ExportGraph):
         return alpha.float(), coefficients.float()
 
 
-def _quantized(
-    graph: ExportGraph,
-    scheme: str,
-    example: tuple[Any, Any],
-    calibration: Sequence[tuple[FloatArray, FloatArray]],
-) -> Any:
+def _quantized(exported: Any, scheme: str, calibration: Sequence[tuple[FloatArray, FloatArray]]) -> Any:
     import torch
-    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
-        XNNPACKQuantizer,
-        get_symmetric_quantization_config,
-    )
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    quantizer = XNNPACKQuantizer()
-    quantizer.set_module_name(
-        _NETWORK, get_symmetric_quantization_config(is_per_channel=True, is_dynamic=scheme == "w8")
-    )
-    prepared = prepare_pt2e(torch.export.export(graph, example).module(), quantizer)
+    from igf_mobile.xnnpack_quantizer import StaticQuantizer, WeightQuantizer
+
+    quantizer = WeightQuantizer(_NETWORK) if scheme == "w8" else StaticQuantizer(_NETWORK)
+    prepared = prepare_pt2e(exported, quantizer)
     with torch.no_grad():
-        for guidance, mask in calibration if scheme == "w8a8" else ():
+        for guidance, mask in calibration[:1] if scheme == "w8" else calibration:
             prepared(torch.from_numpy(guidance), torch.from_numpy(mask))
     return convert_pt2e(prepared)
 
@@ -91,9 +81,11 @@ def export(
 
     height, width = size
     example = (torch.rand(1, 3, height, width), torch.rand(1, 1, height, width))
-    graph: Any = _HalfGraph(model) if scheme == "fp16" else ExportGraph(model)
+    graph: Any = torch.export.export(_HalfGraph(model) if scheme == "fp16" else ExportGraph(model), example)
+    graph = graph.module()
+    restore_clamps(graph)
     if scheme in ("w8", "w8a8"):
-        graph = _quantized(graph, scheme, example, calibration)
+        graph = _quantized(graph, scheme, calibration or [tuple(x.numpy() for x in example)])
     partitioners: list[Any] = [XnnpackPartitioner()]
     if scheme == "w8":
         partitioners.insert(0, XnnpackDynamicallyQuantizedPartitioner())
