@@ -1,0 +1,80 @@
+"""How much of a MIL program is int8, counted in the file and not in what was asked for."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from igf_mobile.mil_reference import MilProgram
+from igf_mobile.schemes import Scheme
+
+
+@dataclass(frozen=True)
+class Census:
+    """Counts of operators."""
+
+    int8: dict[str, int]
+    """Operator -> how many compute with int8 weights or on int8 activations."""
+    left_float: dict[str, int]
+    """Weight name -> 1 for each convolution that the scheme wants in int8 and that is not."""
+    between: dict[str, int]
+    """Operator -> how many are float although they lie between two int8 convolutions."""
+
+
+def take(path: Path, scheme: Scheme) -> Census:
+    """Count the operators of a package that was meant to follow `scheme`.
+
+    Every convolution of the program belongs to the network; the float part around it has none.
+
+    Raises:
+        DamagedFile: the package is not whole.
+    """
+    if scheme.weights != "int8":
+        return Census({}, {}, {})
+    int8: Counter[str] = Counter()
+    left_float: Counter[str] = Counter()
+    activations = scheme.activations == "int8"
+    operations = MilProgram(path).operations
+    for op in operations:
+        if op.op_type == "conv":
+            weights_are = _comes_from(op.weight, "constexpr_affine_dequantize")
+            if weights_are and (_comes_from(op.x, "dequantize") or not activations):
+                int8["conv"] += 1
+            else:
+                left_float[op.weight.name] += 1
+        elif _is_int8_addition(op):
+            int8["add"] += 1
+    between = Counter(op.op_type for op in _between_convolutions(operations)) if activations else {}
+    return Census(dict(int8), dict(left_float), dict(between))
+
+
+def _is_int8_addition(op: Any) -> bool:
+    return op.op_type == "add" and _comes_from(op.x, "dequantize") and _comes_from(op.y, "dequantize")
+
+
+def _comes_from(var: Any, op_type: str) -> bool:
+    return var.op is not None and var.op.op_type == op_type
+
+
+def _between_convolutions(operations: Sequence[Any]) -> list[Any]:
+    """The float operations that read, however indirectly, one convolution and feed another."""
+    after: set[str] = set()
+    for op in operations:
+        if op.op_type == "conv" or any(name in after for name in _reads(op)):
+            after.add(op.outputs[0].name)
+    before: set[str] = set()
+    for op in reversed(operations):
+        if op.op_type == "conv" or op.outputs[0].name in before:
+            before.update(_reads(op))
+    inside = [op for op in operations if op.outputs[0].name in after & before]
+    return [
+        op
+        for op in inside
+        if op.op_type not in ("conv", "quantize", "dequantize") and not _is_int8_addition(op)
+    ]
+
+
+def _reads(op: Any) -> list[str]:
+    values = [value for value in op.inputs.values() if value is not None]
+    return [var.name for value in values for var in (value if isinstance(value, (list, tuple)) else [value])]
