@@ -123,9 +123,8 @@ def _gabor_power(height: int, width: int, device: torch.device, dtype: torch.dty
 
     Columns that stand for a conjugate pair count twice.
     """
-    power = (
-        torch.fft.rfft2(gabor_bank("cpu", torch.float64), s=(height, width)).abs().square().sum(dim=(0, 1))
-    )
+    spectra: Tensor = torch.fft.rfft2(gabor_bank("cpu", torch.float64), s=(height, width))
+    power = spectra.abs().square().sum(dim=(0, 1))
     pairs = slice(1, (width + 1) // 2)
     power[:, pairs] *= 2.0
     return power.to(device=device, dtype=dtype)
@@ -220,8 +219,9 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     """
     share = mix.reshape(-1, 1, 1, 1)
     between = torch.lerp(fake.detach(), real.detach(), share).requires_grad_(True)
-    score = critic(between).flatten(1).mean(dim=1).sum()
-    (gradient,) = torch.autograd.grad(score, between, create_graph=True)
+    scores = critic(between)
+    per_sample = scores.reshape(len(between), -1).mean(dim=1)
+    (gradient,) = torch.autograd.grad(per_sample.sum(), between, create_graph=True)
     norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
     penalty: Tensor = (norm - 1.0).square().mean()
     return penalty

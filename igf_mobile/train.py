@@ -87,18 +87,17 @@ def train(
     state = load_state(state_path, config, extend) if resumed else new_state(config)
     _drop_log_after(run / LOG_FILE, state.step)
     if state.step >= config.steps:
-        return _result(run)
+        return _result(run, state)
     if batches is None:
         batches = composite_batches(config, state)
     if validation is None:
         validation = held_out_batches(config) if config.validate_every else []
     _Loop(config, state, [as_batch(b) for b in validation]).run(batches)
-    return _result(run)
+    return _result(run, state)
 
 
-def _result(run: Path) -> Path:
-    best = run / BEST_FILE
-    return best if best.is_file() else run / LAST_FILE
+def _result(run: Path, state: TrainingState) -> Path:
+    return run / (BEST_FILE if state.best_step >= 0 else LAST_FILE)
 
 
 def composite_batches(config: TrainConfig, state: TrainingState) -> Batches:
@@ -221,30 +220,40 @@ class _Loop:
         config, state = self.config, self.state
         if state.step == 0:
             self._log_baselines()
-        window = _Window(self.config.batch_size)
         with caught_signals() as caught, _progress(state.step, config.steps) as advance:
-            iterator = iter(batches(state.step))
-            while state.step < config.steps:
-                with window.waiting():
-                    batch = as_batch(_next(iterator, state.step))
-                losses, matte = self._step(batch)
-                state.step += 1
-                window.add(losses)
-                if state.step % config.log_every == 0 or state.step == config.steps:
-                    self._log_window(window, matte, batch[0])
-                    window = _Window(self.config.batch_size)
-                if self.validation and config.validate_every and state.step % config.validate_every == 0:
-                    self._validate()
-                advance(state.step)
-                if caught:
-                    self._save()
-                    name = signal.Signals(caught[0]).name
-                    raise TrainingStoppedError(f"stopped by {name} after step {state.step} of {self.run_dir}")
-                if time.monotonic() - self.saved_at >= config.checkpoint_every_seconds:
-                    self._save()
+            try:
+                self._steps(batches, caught, advance)
+            except RuntimeError as error:
+                # Signals to the whole process group end the data workers too, and torch then raises here.
+                if not caught:
+                    raise
+                raise TrainingStoppedError(f"{self.run_dir} stopped; its last state is kept") from error
         if self.validation and (not config.validate_every or state.step % config.validate_every):
             self._validate()
         self._save()
+
+    def _steps(self, batches: Batches, caught: list[int], advance: Callable[[int], None]) -> None:
+        config, state = self.config, self.state
+        window = _Window(config.batch_size)
+        iterator = iter(batches(state.step))
+        while state.step < config.steps:
+            with window.waiting():
+                batch = as_batch(_next(iterator, state.step))
+            losses, matte = self._step(batch)
+            state.step += 1
+            window.add(losses)
+            if state.step % config.log_every == 0 or state.step == config.steps:
+                self._log_window(window, matte, batch[0])
+                window = _Window(config.batch_size)
+            if self.validation and config.validate_every and state.step % config.validate_every == 0:
+                self._validate()
+            advance(state.step)
+            if caught:
+                self._save()
+                name = signal.Signals(caught[0]).name
+                raise TrainingStoppedError(f"{self.run_dir} stopped by {name}; saved after step {state.step}")
+            if time.monotonic() - self.saved_at >= config.checkpoint_every_seconds:
+                self._save()
 
     def _step(self, batch: Batch) -> tuple[dict[str, float], Matte]:
         """One update of the generator and, if adversarial, one of the discriminator before it."""
