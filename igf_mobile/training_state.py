@@ -144,9 +144,9 @@ def config_values(config: TrainConfig) -> dict[str, Any]:
 
 
 def recipe_of(config: TrainConfig) -> str:
-    """The configuration for a checkpoint's metadata: without the machine's paths."""
-    values = config_values(config)
-    del values["data_root"], values["run_dir"]
+    """What of the configuration decides the weights, for their metadata; without the machine's paths."""
+    hidden = _FREE_FIELDS | {"data_root"}
+    values = {name: value for name, value in config_values(config).items() if name not in hidden}
     values["init"] = Path(config.init).name
     return json.dumps(values, sort_keys=True)
 
