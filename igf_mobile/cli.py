@@ -1,0 +1,398 @@
+"""`igf`: the command line. Thin: it parses, calls the package and prints; imports wait until needed.
+
+Exit codes: 0 done, 1 a gate failed, 2 bad input or usage, 3 not possible on this machine, 130 Ctrl-C.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from igf_mobile.errors import GateFailed, IgfError
+
+app = typer.Typer(
+    name="igf",
+    help="Export, quantize, verify and measure the Inductive Guided Filter for phones.\n\n"
+    "Exit codes: 0 done, 1 a gate failed, 2 bad input, 3 not possible on this machine, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+data_app = typer.Typer(help="Training data: fetch, index, composite.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+# A descriptor of its own: progress stays on the screen while vendors' output goes to a log.
+_screen = Console(file=os.fdopen(os.dup(2), "w"), stderr=True)
+
+Build = Annotated[Path, typer.Option("--build", "-b", help="The build folder.")]
+Checkpoint = Annotated[
+    Optional[Path], typer.Option("--checkpoint", "-c", help="Weights; the shipped ones by default.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+Tolerances = Annotated[
+    Optional[Path], typer.Option(help="Gates as JSON; the shipped ones, of the shipped checkpoint, by default.")
+]
+
+
+def main() -> None:
+    """Run `igf` and turn errors into one line and an exit code."""
+    from igf_mobile.backends.base import BackendUnavailable
+
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted", 130)
+    except GateFailed as error:
+        _fail(str(error), 1)
+    except BackendUnavailable as error:
+        _fail(f"not possible here: {error}", 3)
+    except (IgfError, ValueError, OSError) as error:
+        _fail(str(error), 2)
+    except Exception as error:
+        from click import ClickException
+
+        if not isinstance(error, ClickException):
+            raise
+        error.show()
+        sys.exit(2)
+
+
+def _fail(text: str, code: int) -> None:
+    _screen.print(f"igf: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(code)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, sort_keys=True))
+
+
+def _checkpoint_path(checkpoint: Path | None) -> Path:
+    from igf_mobile.checkpoint import DEFAULT_CHECKPOINT
+
+    return checkpoint or DEFAULT_CHECKPOINT
+
+
+@app.command()
+def doctor(json_: Json = False) -> None:
+    """What this machine can export, run and measure, and what is missing.
+
+    Example: `igf doctor`
+    """
+    from igf_mobile.doctor import examine
+
+    findings = examine()
+    if json_:
+        _print_json([dataclasses.asdict(f) for f in findings])
+        return
+    table = Table("What", "Here", "Detail")
+    for finding in findings:
+        table.add_row(finding.what, "yes" if finding.available else "no", finding.detail)
+    Console().print(table)
+
+
+@app.command()
+def export(
+    checkpoint: Checkpoint = None,
+    build: Build = Path("build"),
+    backend: Annotated[Optional[list[str]], typer.Option(help="Repeat for several; all by default.")] = None,
+    scheme: Annotated[Optional[list[str]], typer.Option(help="Repeat for several; all by default.")] = None,
+    size: Annotated[int, typer.Option(help="Side of the images, a multiple of 32.")] = 512,
+    tolerances: Tolerances = None,
+    json_: Json = False,
+) -> None:
+    """Export a checkpoint to every runtime and scheme, measure parity, write the manifest and report.
+
+    Nothing that is current is built again. A gate that fails ends in exit code 1; the files stay.
+
+    Examples: `igf export` · `igf export --backend litert --scheme w8a8` · `igf export -c my.safetensors`
+    """
+    from igf_mobile import backends, gates, pipeline
+    from igf_mobile.parity import load_tolerances
+    from igf_mobile.report import write_report
+
+    if size <= 0 or size % 32:
+        raise ValueError(f"size {size} is not a positive multiple of 32")
+    wanted = pipeline.jobs(backend or backends.names(), scheme)
+    manifest = pipeline.export_build(
+        _checkpoint_path(checkpoint), build, wanted, (size, size), progress=_Steps(2 * len(wanted))
+    )
+    rows = load_tolerances(tolerances or gates.DEFAULT_TOLERANCES)
+    failures = [sentence for record in manifest.artifacts for sentence in gates.check_artifact(record, rows)]
+    report_path = write_report(build, failures)
+    if json_:
+        _print_json(dataclasses.asdict(manifest))
+    else:
+        Console().print(_parity_table(manifest))
+        Console().print(f"{build / 'manifest.json'}  {report_path}", highlight=False)
+    _raise_failures(failures)
+
+
+@app.command()
+def verify(
+    build: Build = Path("build"),
+    checkpoint: Checkpoint = None,
+    tolerances: Tolerances = None,
+    set_tolerances: Annotated[
+        Optional[Path], typer.Option(help="Write gates of 1.5 times what is measured now to this file.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Run every artifact of a build again and hold it to its gates; exit code 1 when one fails.
+
+    Examples: `igf verify` · `igf verify --build build --json`
+    """
+    from igf_mobile import gates, pipeline
+    from igf_mobile.parity import load_tolerances
+
+    rows = [] if set_tolerances else load_tolerances(tolerances or gates.DEFAULT_TOLERANCES)
+    manifest, failures = pipeline.verify_build(
+        build, _checkpoint_path(checkpoint), rows, progress=_Steps(len(backends_and_schemes(build)))
+    )
+    if set_tolerances:
+        gates.write_tolerances(set_tolerances, manifest)
+        Console().print(f"wrote {set_tolerances}", highlight=False)
+        return
+    if json_:
+        _print_json({"artifacts": dataclasses.asdict(manifest)["artifacts"], "failures": failures})
+    else:
+        Console().print(_parity_table(manifest))
+    _raise_failures(failures)
+    _screen.print(f"all gates passed for {len(manifest.artifacts)} artifacts", style="green")
+
+
+def backends_and_schemes(build: Path) -> list[str]:
+    """The artifacts of a build, by name."""
+    from igf_mobile.manifest import load_manifest
+
+    return [f"{record.backend}-{record.scheme}" for record in load_manifest(build).artifacts]
+
+
+@app.command()
+def report(build: Build = Path("build")) -> None:
+    """Write `report.html` of a build again.
+
+    Example: `igf report --build build`
+    """
+    from igf_mobile import gates
+    from igf_mobile.manifest import load_manifest
+    from igf_mobile.parity import load_tolerances
+    from igf_mobile.report import write_report
+
+    rows = load_tolerances(gates.DEFAULT_TOLERANCES)
+    failures = [s for record in load_manifest(build).artifacts for s in gates.check_artifact(record, rows)]
+    Console().print(str(write_report(build, failures)), highlight=False)
+
+
+@app.command()
+def matte(
+    image: Annotated[Path, typer.Argument(help="The photograph.")],
+    mask: Annotated[Path, typer.Argument(help="Its weak mask: white is foreground.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the result goes, a .png.")],
+    runtime: Annotated[str, typer.Option(help="float, or a backend of the build folder.")] = "float",
+    scheme: Annotated[str, typer.Option(help="Of the artifact; not for float.")] = "fp32",
+    background: Annotated[
+        Optional[str], typer.Option(help="A colour (#00b140, white) or picture to composite on; else alpha.")
+    ] = None,
+    native: Annotated[
+        bool, typer.Option("--native", help="Run at the photograph's own size (float only), not at 512.")
+    ] = False,
+    invert: Annotated[bool, typer.Option("--invert", help="The mask is white where the background is.")] = False,
+    build: Build = Path("build"),
+    checkpoint: Checkpoint = None,
+) -> None:
+    """Matte one photograph at its full resolution.
+
+    Examples: `igf matte photo.jpg mask.png -o alpha.png` ·
+    `igf matte photo.jpg mask.png -o out.png --runtime litert --scheme w8a8 --background white`
+    """
+    from igf_mobile import images, matting
+    from igf_mobile.pipeline import open_runner
+
+    guidance = images.read_image(image)
+    weak_mask = images.read_mask(mask, size=(guidance.shape[0], guidance.shape[1]), invert=invert)
+    if native and runtime != "float":
+        raise ValueError(f"--native goes with --runtime float; a {runtime} artifact has a fixed size")
+    runner, size = open_runner(runtime, scheme, build, _checkpoint_path(checkpoint))
+    alpha = matting.matte(runner, guidance, weak_mask, None if native else size)
+    if background is None:
+        images.write_alpha(out, alpha)
+        return
+    behind = images.read_image(Path(background)) if Path(background).is_file() else background
+    images.write_image(out, matting.composite(guidance, alpha, behind))
+
+
+@app.command(name="eval")
+def evaluate_(
+    suite: Annotated[Path, typer.Option(help="Folder with input/ and gt/ (alphamatting.com layout).")],
+    checkpoint: Checkpoint = None,
+    baselines: Annotated[
+        bool, typer.Option(help="Also the best guided filter of the grid (about two minutes).")
+    ] = True,
+    runtime: Annotated[str, typer.Option(help="float, or a backend of the build folder.")] = "float",
+    scheme: Annotated[str, typer.Option(help="Of the artifact; not for float.")] = "fp32",
+    build: Build = Path("build"),
+    json_: Json = False,
+) -> None:
+    """SAD, MSE, Grad and Conn on photographs with true alpha, by the protocol of the paper's section 4.
+
+    Example: `igf eval --suite alphamatting_lowres`
+    """
+    from igf_mobile import evaluate
+    from igf_mobile.pipeline import open_runner
+
+    cases = evaluate.load_suite(suite)
+    runner, _ = open_runner(runtime, scheme, build, _checkpoint_path(checkpoint))
+
+    def ours(guidance: Any, weak_mask: Any) -> Any:
+        alpha, _ = runner(guidance.transpose(2, 0, 1)[None].copy(), weak_mask[None, None].copy())
+        return alpha[0, 0].clip(0.0, 1.0)
+
+    with _screen.status(f"{len(cases)} photographs"):
+        results = {"weak mask": evaluate.evaluate(cases, evaluate.weak_mask_matte)}
+        if baselines:
+            radius, eps, best = evaluate.best_guided_filter(cases)
+            results[f"fast guided filter, best of grid (radius {radius}, eps {eps:g})"] = best
+        results[f"ours ({runner.description})"] = evaluate.evaluate(cases, ours)
+    if json_:
+        _print_json({name: result.as_dict() for name, result in results.items()})
+        return
+    table = Table("Method", "MSE", "SAD", "Grad", "Conn", title=f"{len(cases)} photographs, mean [95 % interval]")
+    for name, result in results.items():
+        table.add_row(
+            name,
+            *(
+                f"{value:.4f} [{result.interval[q].low:.4f}, {result.interval[q].high:.4f}]"
+                for q, value in result.mean.as_dict().items()
+            ),
+        )
+    Console().print(table)
+
+
+@app.command()
+def bench(
+    build: Build = Path("build"),
+    iterations: Annotated[int, typer.Option(help="Timed calls.", min=1)] = 100,
+    warm_up: Annotated[int, typer.Option(help="Calls before them.", min=0)] = 10,
+    threads: Annotated[int, typer.Option(help="Threads of the runtime.", min=1)] = 1,
+    json_: Json = False,
+) -> None:
+    """Time every artifact of a build on this machine, and eager torch beside them.
+
+    Example: `igf bench --iterations 200 --threads 2`
+    """
+    from igf_mobile.bench import bench_build
+
+    rows = bench_build(build, warm_up, iterations, threads, progress=_Steps(None))
+    if json_:
+        _print_json([dataclasses.asdict(row) for row in rows])
+        return
+    table = Table("Artifact", "Runs on", "load", "first", "median", "p90", "p99", "min", title="milliseconds")
+    for row in rows:
+        t = row.latency
+        values = (t.load_ms, t.first_ms, t.median_ms, t.p90_ms, t.p99_ms, t.minimum_ms) if t else ()
+        table.add_row(row.name, row.ran_on, *(f"{value:.2f}" for value in values))
+    Console().print(table)
+    Console().print(f"{warm_up} warm-up calls, {iterations} timed, {threads} thread(s)", highlight=False)
+
+
+@app.command()
+def train(
+    run: Annotated[Path, typer.Option(help="Folder of the run; the same folder continues it.")],
+    data: Annotated[Path, typer.Option(help="Folder of `igf data build`.")] = Path("data_cache"),
+    preset: Annotated[str, typer.Option(help="fast, or paper (the recipe of section 3.4).")] = "fast",
+    steps: Annotated[Optional[int], typer.Option(help="Optimiser steps.", min=1)] = None,
+    batch_size: Annotated[Optional[int], typer.Option(min=1)] = None,
+    crop: Annotated[Optional[int], typer.Option(help="Side of the crops, a multiple of 32.")] = None,
+    lr: Annotated[Optional[float], typer.Option(help="Peak learning rate.")] = None,
+    seed: Annotated[Optional[int], typer.Option()] = None,
+    threads: Annotated[Optional[int], typer.Option(min=1)] = None,
+    init: Annotated[Optional[Path], typer.Option(help="Checkpoint to start from.")] = None,
+    extend: Annotated[bool, typer.Option("--extend", help="Continue with another number of steps.")] = False,
+) -> None:
+    """Train a checkpoint, or go on with a run that was killed.
+
+    Examples: `igf train --run runs/a` · `igf train --run runs/a --steps 80000 --extend`
+    """
+    from igf_mobile.train import train as run_training
+    from igf_mobile.training_state import preset_config
+
+    changes = {
+        "steps": steps,
+        "batch_size": batch_size,
+        "crop": crop,
+        "lr": lr,
+        "seed": seed,
+        "threads": threads,
+        "init": str(init) if init else None,
+    }
+    config = preset_config(preset, str(data), str(run), **{k: v for k, v in changes.items() if v is not None})
+    Console().print(str(run_training(config, extend=extend)), highlight=False)
+
+
+@data_app.command("build")
+def data_build(
+    data: Annotated[Path, typer.Option(help="Where the data go.")] = Path("data_cache"),
+    count: Annotated[int, typer.Option(help="Composites for training.", min=256)] = 4096,
+    seed: Annotated[int, typer.Option()] = 0,
+    workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
+) -> None:
+    """Fetch the sources by package name, filter and index them, and make composites. Resumes.
+
+    Example: `igf data build --count 10000`
+    """
+    from igf_mobile.data.build import build_data
+
+    build_data(data, count, seed, workers)
+
+
+class _Steps:
+    """Prints each step with the time since the start and how many there are."""
+
+    def __init__(self, total: int | None) -> None:
+        import time
+
+        self.total, self.done, self.clock = total, 0, time.monotonic
+        self.start = self.clock()
+
+    def __call__(self, text: str) -> None:
+        self.done += 1
+        of = f"/{self.total}" if self.total else ""
+        _screen.print(f"[dim]{self.clock() - self.start:6.1f} s  {self.done}{of}[/dim]  {text}", highlight=False)
+
+
+def _raise_failures(failures: list[str]) -> None:
+    if failures:
+        raise GateFailed(f"{len(failures)} gate(s) failed:\n" + "\n".join(f"  - {s}" for s in failures))
+
+
+def _parity_table(manifest: Any) -> Table:
+    table = Table(title=f"{manifest.name} {manifest.version}")
+    for column in ("Backend", "Scheme", "Step", "KB", "SQNR dB", "max |error|", "SAD", "SAD / float", "ms"):
+        table.add_column(column, justify="left" if column in ("Backend", "Scheme", "Step") else "right")
+    table.add_column("Ran on")
+    for record in manifest.artifacts:
+        parity, latency = record.parity, record.latency
+        values = ["-"] * 5
+        if parity is not None:
+            ratio = parity.matte.sad / parity.float_matte.sad
+            values = [parity.step, f"{parity.alpha.sqnr_db:.1f}", f"{parity.alpha.max_abs:.2g}"]
+            values += [f"{parity.matte.sad:.3f}", f"{ratio:.4f}"]
+        table.add_row(
+            record.backend,
+            record.scheme,
+            values[0],
+            f"{record.bytes / 1000:.0f}",
+            *values[1:],
+            f"{latency.median_ms:.1f}" if latency else "-",
+            record.ran_on,
+        )
+    return table
