@@ -7,7 +7,7 @@ A build folder holds the artifacts, `manifest.json`, the mattes of the sample ph
 import hashlib
 import json
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -52,7 +52,7 @@ Outputs = tuple[list[FloatArray], list[FloatArray]]
 """alphas and coefficients, one of each per proof sample."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Job:
     """One artifact to be had."""
 
@@ -109,11 +109,16 @@ def export_build(
         progress: is told a line per artifact.
     """
     model, info = load_checkpoint(checkpoint)
-    manifest = _manifest(checkpoint, info, folder, size)
+    manifest = _manifest(checkpoint, info, size)
     old = _previous(folder)
     calibration = [sample.tensors() for sample in load_composites(composites.FOLDERS["calibration"])]
     proof: Proof | None = None
-    records: list[ArtifactRecord] = []
+    # Artifacts that are not wanted now but still current stay in the manifest.
+    records = {
+        job: record
+        for job in (Job(r.backend, r.scheme) for r in (old.artifacts if old else ()))
+        if job not in wanted and (record := _current(old, job, _key(job, manifest), folder))
+    }
     for job in wanted:
         key = _key(job, manifest)
         record = _current(old, job, key, folder)
@@ -127,9 +132,10 @@ def export_build(
                 record = _measured(record, records, proof, folder, size)
         else:
             progress(f"{job.name}: current")
-        records.append(record)
-        save_manifest(replace(manifest, artifacts=tuple(records)), folder)
-    return replace(manifest, artifacts=tuple(records))
+        records[job] = record
+        manifest = replace(manifest, artifacts=tuple(records[j] for j in sorted(records)))
+        save_manifest(manifest, folder)
+    return manifest
 
 
 def run_proof(model: Generator) -> Proof:
@@ -210,7 +216,7 @@ def _export(
 
 def _measured(
     record: ArtifactRecord,
-    others: Sequence[ArtifactRecord],
+    others: Mapping[Job, ArtifactRecord],
     proof: Proof,
     folder: Path,
     size: tuple[int, int],
@@ -227,7 +233,7 @@ def _measured(
     outputs = _run(runner, proof.samples)
     reference = proof.outputs
     if job.scheme != "fp32":
-        float_record = next(r for r in others if (r.backend, r.scheme) == (job.backend, "fp32"))
+        float_record = others[Job(job.backend, "fp32")]
         reference = _run(backend.load(folder / float_record.file), proof.samples)
     for sample in load_samples():
         alpha = matte(runner, sample.guidance, sample.weak_mask)
@@ -327,7 +333,7 @@ def file_metadata(manifest: Manifest, job: Job) -> dict[str, str]:
     return metadata
 
 
-def _manifest(checkpoint: Path, info: CheckpointInfo, folder: Path, size: tuple[int, int]) -> Manifest:
+def _manifest(checkpoint: Path, info: CheckpointInfo, size: tuple[int, int]) -> Manifest:
     def record(path: Path) -> FileRecord:
         return FileRecord(path.name, sha256_of(path), size_of(path))
 

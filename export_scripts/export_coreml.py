@@ -1,0 +1,27 @@
+"""Export a checkpoint to Core ML (.mlpackage) in every scheme the backend has, or in those asked for.
+
+    python export_scripts/export_coreml.py --scheme w8a8 --build build
+
+The same functions as `igf export --backend coreml`, for those who want a script to start from.
+"""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from igf_mobile import pipeline
+from igf_mobile.checkpoint import DEFAULT_CHECKPOINT
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Option(help="Weights.")] = DEFAULT_CHECKPOINT,
+    build: Annotated[Path, typer.Option(help="The build folder.")] = Path("build"),
+    scheme: Annotated[Optional[list[str]], typer.Option(help="Repeat for several; all by default.")] = None,
+) -> None:
+    """Export to Core ML (.mlpackage)."""
+    pipeline.export_build(checkpoint, build, pipeline.jobs(["coreml"], scheme))
+
+
+if __name__ == "__main__":
+    typer.run(export)
