@@ -140,6 +140,9 @@ class BatchLoader:
         from torch.utils.data import DataLoader
 
         options: dict[str, Any] = {"prefetch_factor": self.prefetch} if self.workers else {}
+        if self.workers:
+            # OpenCV's thread pool does not survive a fork: a worker would wait for it for ever.
+            cv2.setNumThreads(0)
         # a sampler of steps over a dataset of steps: DataLoader keeps the order whatever worker is first
         loader: DataLoader[Any] = DataLoader(
             _Steps(*self.arguments),  # type: ignore[arg-type]
