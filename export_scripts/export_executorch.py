@@ -6,7 +6,7 @@ The same functions as `igf export --backend executorch`, for those who want a sc
 """
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -17,7 +17,7 @@ from igf_mobile.checkpoint import DEFAULT_CHECKPOINT
 def export(
     checkpoint: Annotated[Path, typer.Option(help="Weights.")] = DEFAULT_CHECKPOINT,
     build: Annotated[Path, typer.Option(help="The build folder.")] = Path("build"),
-    scheme: Annotated[Optional[list[str]], typer.Option(help="Repeat for several; all by default.")] = None,
+    scheme: Annotated[list[str] | None, typer.Option(help="Repeat for several; all by default.")] = None,
 ) -> None:
     """Export to ExecuTorch (.pte)."""
     pipeline.export_build(checkpoint, build, pipeline.jobs(["executorch"], scheme))

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -33,11 +33,11 @@ _screen = Console(file=os.fdopen(os.dup(2), "w"), stderr=True)
 
 Build = Annotated[Path, typer.Option("--build", "-b", help="The build folder.")]
 Checkpoint = Annotated[
-    Optional[Path], typer.Option("--checkpoint", "-c", help="Weights; the shipped ones by default.")
+    Path | None, typer.Option("--checkpoint", "-c", help="Weights; the shipped ones by default.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 Tolerances = Annotated[
-    Optional[Path], typer.Option(help="Gates as JSON; the shipped ones, of the shipped checkpoint, by default.")
+    Path | None, typer.Option(help="Gates as JSON; the shipped ones, of the shipped checkpoint, by default.")
 ]
 
 
@@ -103,8 +103,8 @@ def doctor(json_: Json = False) -> None:
 def export(
     checkpoint: Checkpoint = None,
     build: Build = Path("build"),
-    backend: Annotated[Optional[list[str]], typer.Option(help="Repeat for several; all by default.")] = None,
-    scheme: Annotated[Optional[list[str]], typer.Option(help="Repeat for several; all by default.")] = None,
+    backend: Annotated[list[str] | None, typer.Option(help="Repeat for several; all by default.")] = None,
+    scheme: Annotated[list[str] | None, typer.Option(help="Repeat for several; all by default.")] = None,
     size: Annotated[int, typer.Option(help="Side of the images, a multiple of 32.")] = 512,
     tolerances: Tolerances = None,
     json_: Json = False,
@@ -142,7 +142,7 @@ def verify(
     checkpoint: Checkpoint = None,
     tolerances: Tolerances = None,
     set_tolerances: Annotated[
-        Optional[Path], typer.Option(help="Write gates of 1.5 times what is measured now to this file.")
+        Path | None, typer.Option(help="Write gates of 1.5 times what is measured now to this file.")
     ] = None,
     json_: Json = False,
 ) -> None:
@@ -200,12 +200,14 @@ def matte(
     runtime: Annotated[str, typer.Option(help="float, or a backend of the build folder.")] = "float",
     scheme: Annotated[str, typer.Option(help="Of the artifact; not for float.")] = "fp32",
     background: Annotated[
-        Optional[str], typer.Option(help="A colour (#00b140, white) or picture to composite on; else alpha.")
+        str | None, typer.Option(help="A colour (#00b140, white) or picture to composite on; else alpha.")
     ] = None,
     native: Annotated[
         bool, typer.Option("--native", help="Run at the photograph's own size (float only), not at 512.")
     ] = False,
-    invert: Annotated[bool, typer.Option("--invert", help="The mask is white where the background is.")] = False,
+    invert: Annotated[
+        bool, typer.Option("--invert", help="The mask is white where the background is.")
+    ] = False,
     build: Build = Path("build"),
     checkpoint: Checkpoint = None,
 ) -> None:
@@ -265,7 +267,9 @@ def evaluate_(
     if json_:
         _print_json({name: result.as_dict() for name, result in results.items()})
         return
-    table = Table("Method", "MSE", "SAD", "Grad", "Conn", title=f"{len(cases)} photographs, mean [95 % interval]")
+    table = Table(
+        "Method", "MSE", "SAD", "Grad", "Conn", title=f"{len(cases)} photographs, mean [95 % interval]"
+    )
     for name, result in results.items():
         table.add_row(
             name,
@@ -309,13 +313,13 @@ def train(
     run: Annotated[Path, typer.Option(help="Folder of the run; the same folder continues it.")],
     data: Annotated[Path, typer.Option(help="Folder of `igf data build`.")] = Path("data_cache"),
     preset: Annotated[str, typer.Option(help="fast, or paper (the recipe of section 3.4).")] = "fast",
-    steps: Annotated[Optional[int], typer.Option(help="Optimiser steps.", min=1)] = None,
-    batch_size: Annotated[Optional[int], typer.Option(min=1)] = None,
-    crop: Annotated[Optional[int], typer.Option(help="Side of the crops, a multiple of 32.")] = None,
-    lr: Annotated[Optional[float], typer.Option(help="Peak learning rate.")] = None,
-    seed: Annotated[Optional[int], typer.Option()] = None,
-    threads: Annotated[Optional[int], typer.Option(min=1)] = None,
-    init: Annotated[Optional[Path], typer.Option(help="Checkpoint to start from.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps.", min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
+    crop: Annotated[int | None, typer.Option(help="Side of the crops, a multiple of 32.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option()] = None,
+    threads: Annotated[int | None, typer.Option(min=1)] = None,
+    init: Annotated[Path | None, typer.Option(help="Checkpoint to start from.")] = None,
     extend: Annotated[bool, typer.Option("--extend", help="Continue with another number of steps.")] = False,
 ) -> None:
     """Train a checkpoint, or go on with a run that was killed.
@@ -366,7 +370,9 @@ class _Steps:
     def __call__(self, text: str) -> None:
         self.done += 1
         of = f"/{self.total}" if self.total else ""
-        _screen.print(f"[dim]{self.clock() - self.start:6.1f} s  {self.done}{of}[/dim]  {text}", highlight=False)
+        _screen.print(
+            f"[dim]{self.clock() - self.start:6.1f} s  {self.done}{of}[/dim]  {text}", highlight=False
+        )
 
 
 def _raise_failures(failures: list[str]) -> None:

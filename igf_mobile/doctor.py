@@ -38,7 +38,9 @@ def examine() -> list[Finding]:
     for name in backends.names():
         backend = backends.get(name)
         missing = [package for package in backend.packages if not _installed(package)]
-        versions = ", ".join(f"{package} {version(package)}" for package in backend.packages if package not in missing)
+        versions = ", ".join(
+            f"{package} {version(package)}" for package in backend.packages if package not in missing
+        )
         findings.append(
             Finding(f"export {name}", not missing, f"missing: {', '.join(missing)}" if missing else versions)
         )
@@ -78,4 +80,6 @@ def _checkpoint() -> Finding:
         _, info = load_checkpoint(DEFAULT_CHECKPOINT)
     except IgfError as error:
         return Finding("shipped checkpoint", False, str(error))
-    return Finding("shipped checkpoint", True, f"{info.name} {info.version}, {info.steps} steps, {info.licence}")
+    return Finding(
+        "shipped checkpoint", True, f"{info.name} {info.version}, {info.steps} steps, {info.licence}"
+    )

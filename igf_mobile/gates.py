@@ -79,7 +79,9 @@ def check_distinct(alphas: Mapping[str, Sequence[FloatArray]]) -> list[str]:
             if first.split("-")[0] != second.split("-")[0]:
                 continue
             if all(np.array_equal(a, b) for a, b in zip(alphas[first], alphas[second], strict=True)):
-                sentences.append(f"{first} and {second} give the same bits: one of them is not what its name says")
+                sentences.append(
+                    f"{first} and {second} give the same bits: one of them is not what its name says"
+                )
     return sentences
 
 

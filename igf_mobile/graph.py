@@ -74,4 +74,4 @@ def restore_clamps(exported: GraphModule) -> None:
 
 
 def _is_multiple(node: Node, factor: float) -> bool:
-    return node.target is torch.ops.aten.mul.Tensor and node.args[1] == factor
+    return node.target is torch.ops.aten.mul.Tensor and bool(node.args[1] == factor)

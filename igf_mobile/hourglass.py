@@ -42,7 +42,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B,C,h,w) -> (B,C,h,w)."""
-        return self.relu(x + self.second(self.first(x)))
+        y: Tensor = self.relu(x + self.second(self.first(x)))
+        return y
 
 
 class DecoderLevel(nn.Module):
@@ -56,7 +57,10 @@ class DecoderLevel(nn.Module):
 
     def forward(self, x: Tensor, encoded: Tensor, *evidence: Tensor) -> Tensor:
         """(B,inputs,h,w), (B,shortcut,2h,2w) -> (B,outputs,2h,2w)."""
-        return self.fuse(torch.cat([upsample(self.reduce(x), 2), self.shortcut(encoded), *evidence], dim=1))
+        y: Tensor = self.fuse(
+            torch.cat([upsample(self.reduce(x), 2), self.shortcut(encoded), *evidence], dim=1)
+        )
+        return y
 
 
 class Hourglass(nn.Module):
@@ -79,9 +83,7 @@ class Hourglass(nn.Module):
         self.encode_16 = _conv(c8, c16, stride=2)
         self.encode_32 = _conv(c16, c32, stride=2)
         self.residual = nn.Sequential(ResidualBlock(c32), ResidualBlock(c32))
-        self.attention = nn.Sequential(
-            nn.Conv2d(c32 + 1, 2, 5, padding=2, bias=False), nn.BatchNorm2d(2)
-        )
+        self.attention = nn.Sequential(nn.Conv2d(c32 + 1, 2, 5, padding=2, bias=False), nn.BatchNorm2d(2))
         self.decode_16 = DecoderLevel(c32, c16, shortcut=c16)
         self.decode_8 = DecoderLevel(c16, c8, shortcut=c8)
         self.decode_4 = DecoderLevel(c8, c8, shortcut=4, evidence=2)

@@ -80,7 +80,9 @@ class Manifest:
 def save_manifest(manifest: Manifest, folder: Path) -> Path:
     """Write `manifest.json`, sorted and indented, atomically."""
     path = Path(folder) / FILE_NAME
-    write_text(path, json.dumps(dataclasses.asdict(manifest), indent=1, sort_keys=True, allow_nan=False) + "\n")
+    write_text(
+        path, json.dumps(dataclasses.asdict(manifest), indent=1, sort_keys=True, allow_nan=False) + "\n"
+    )
     return path
 
 
@@ -122,5 +124,7 @@ def check_files(manifest: Manifest, folder: Path) -> list[str]:
         elif size_of(path) != record.bytes:
             problems.append(f"{record.file} has {size_of(path)} bytes, the manifest says {record.bytes}")
         elif sha256_of(path) != record.sha256:
-            problems.append(f"{record.file} does not have the sha256 of the manifest; it was changed or damaged")
+            problems.append(
+                f"{record.file} does not have the sha256 of the manifest; it was changed or damaged"
+            )
     return problems

@@ -108,7 +108,9 @@ def compare(reference: Sequence[FloatArray], other: Sequence[FloatArray]) -> Com
             raise ValueError(f"sample {position}: shape {b.shape} instead of {a.shape}")
         for tensor in (a, b):
             if not np.isfinite(tensor).all():
-                raise ValueError(f"sample {position}: {int((~np.isfinite(tensor)).sum())} values are not finite")
+                raise ValueError(
+                    f"sample {position}: {int((~np.isfinite(tensor)).sum())} values are not finite"
+                )
         if np.ptp(b) == 0 and np.ptp(a) > 0:
             raise ValueError(f"sample {position}: the output is constant ({float(b.flat[0]):.4g})")
     a, b = (np.concatenate([np.ravel(t).astype(np.float64) for t in side]) for side in (reference, other))
@@ -146,7 +148,9 @@ def failures(backend: str, scheme: str, parity: Parity, tolerances: Sequence[Tol
     return sentences
 
 
-def tolerance_rows(backend: str, scheme: str, parity: Parity, how: str, slack: float = 1.5) -> list[Tolerance]:
+def tolerance_rows(
+    backend: str, scheme: str, parity: Parity, how: str, slack: float = 1.5
+) -> list[Tolerance]:
     """Gates set from a measurement: `slack` times an error, or the SQNR that goes with it.
 
     A ratio of matte errors may be up to `slack` times as far above 1 as measured, and at least 0.5 %.

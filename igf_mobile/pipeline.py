@@ -224,7 +224,9 @@ def _measured(
     """`record` with parity and latency, and its mattes of the sample photographs written."""
     job = Job(record.backend, record.scheme)
     if size != proof.samples[0].alpha.shape:
-        return replace(record, ran_on=f"not run: the proof set is 512 x 512, the artifact {size[0]} x {size[1]}")
+        return replace(
+            record, ran_on=f"not run: the proof set is 512 x 512, the artifact {size[0]} x {size[1]}"
+        )
     backend = backends.get(job.backend)
     try:
         runner = backend.load(folder / record.file)
@@ -309,13 +311,17 @@ def _verify_one(
     found = backend.read_metadata(path)
     for name, value in file_metadata(manifest, job).items():
         if found.get(name) != value:
-            raise IgfError(f"{record.file}: its metadata say {name} {found.get(name)!r}, the manifest {value!r}")
+            raise IgfError(
+                f"{record.file}: its metadata say {name} {found.get(name)!r}, the manifest {value!r}"
+            )
     if record.ran_on.startswith("not run: the proof set"):
         return None
     cache[job.name] = outputs = _run(backend.load(path), proof.samples)
     float_name = Job(job.backend, "fp32").name
     if job.scheme != "fp32" and float_name not in cache:
-        raise IgfError(f"{job.name}: its float artifact {float_name} is absent or damaged; nothing to compare with")
+        raise IgfError(
+            f"{job.name}: its float artifact {float_name} is absent or damaged; nothing to compare with"
+        )
     return measure_parity(job, proof, outputs, proof.outputs if job.scheme == "fp32" else cache[float_name])
 
 

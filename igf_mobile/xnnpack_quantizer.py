@@ -52,7 +52,7 @@ _DYNAMIC = QuantizationSpec(
 )
 
 
-class WeightQuantizer(Quantizer):  # type: ignore[misc]
+class WeightQuantizer(Quantizer):
     """`w8`: int8 weights of the submodule's dense convolutions, whose input is quantized on the fly.
 
     XNNPACK has no convolution with int8 weights and float arithmetic, and none of this kind that is
@@ -76,7 +76,7 @@ class WeightQuantizer(Quantizer):  # type: ignore[misc]
         """Nothing to check here: the exporter counts what is int8 in the finished file."""
 
 
-class StaticQuantizer(Quantizer):  # type: ignore[misc]
+class StaticQuantizer(Quantizer):
     """`w8a8`: static int8 in the submodule `module` (a dotted name); everything else stays float."""
 
     def __init__(self, module: str) -> None:
@@ -91,11 +91,11 @@ class StaticQuantizer(Quantizer):  # type: ignore[misc]
                 source, weight = node.args[:2]
                 _annotate(node, {source: _ACTIVATION, weight: _WEIGHT})
             elif node.target in _ARITHMETIC and all(isinstance(a, Node) for a in node.args[:2]):
-                _annotate(node, {source: _ACTIVATION for source in node.args[:2]})
+                _annotate(node, dict.fromkeys(node.args[:2], _ACTIVATION))
             elif node.target is _CONCATENATION:
                 first, *others = node.args[0]
                 shared = SharedQuantizationSpec((first, node))
-                inputs = {first: _ACTIVATION} | {other: shared for other in others}
+                inputs = {first: _ACTIVATION} | dict.fromkeys(others, shared)
                 node.meta["quantization_annotation"] = QuantizationAnnotation(inputs, shared, _annotated=True)
             elif node.target in _MOVING:
                 source = node.args[0]
@@ -118,8 +118,8 @@ def _inside(node: Node, module: str) -> bool:
 
 
 def _is_depthwise(node: Node) -> bool:
-    groups = node.args[6] if len(node.args) > 6 else 1
-    return bool(groups != 1 or node.args[1].meta["val"].shape[1] == 1)
+    weight = node.args[1]
+    return isinstance(weight, Node) and bool(weight.meta["val"].shape[1] == 1)
 
 
 def _annotate(node: Node, inputs: dict[Any, QuantizationSpec]) -> None:

@@ -17,7 +17,7 @@ OUTPUTS = ("alpha", "coefficients")
 """Tensor names, in this order, in every artifact."""
 
 
-class BackendUnavailable(IgfError):  # noqa: N818 - a state of the machine, shown as "not run: reason"
+class BackendUnavailable(IgfError):
     """This machine cannot run the backend's artifacts; the text says why."""
 
 

@@ -111,9 +111,8 @@ def _convert(
     import coremltools as ct
     import torch
 
-    from igf_mobile.coreml_graph import restore_clamps
     from igf_mobile.coreml_quantizer import quantize_module
-    from igf_mobile.graph import ExportGraph
+    from igf_mobile.graph import ExportGraph, restore_clamps
 
     recipe = _RECIPES[scheme]
     example = (torch.zeros(1, 3, *size), torch.zeros(1, 1, *size))

@@ -85,7 +85,7 @@ def export(
     graph = graph.module()
     restore_clamps(graph)
     if scheme in ("w8", "w8a8"):
-        graph = _quantized(graph, scheme, calibration or [tuple(x.numpy() for x in example)])
+        graph = _quantized(graph, scheme, calibration or [(example[0].numpy(), example[1].numpy())])
     partitioners: list[Any] = [XnnpackPartitioner()]
     if scheme == "w8":
         partitioners.insert(0, XnnpackDynamicallyQuantizedPartitioner())
@@ -105,7 +105,7 @@ def export(
 
 
 def _short(target: object) -> str:
-    """"aten.convolution.default" -> "convolution"."""
+    """ "aten.convolution.default" -> "convolution"."""
     parts = str(target).split(".")
     return parts[1] if len(parts) > 1 else parts[0]
 
@@ -128,7 +128,9 @@ def _operators(program: Any) -> tuple[dict[str, int], dict[str, int], dict[str, 
     outside = [
         n
         for n in program.graph.nodes
-        if n.op == "call_function" and n.name not in delegates and "getitem" not in str(n.target)
+        if n.op == "call_function"
+        and n.name not in delegates
+        and "getitem" not in str(n.target)
         and "executorch_call_delegate" not in str(n.target)
     ]
     return dict(delegated), dict(Counter(_short(n.target) for n in outside)), dict(quantized)
@@ -140,7 +142,9 @@ def _open(path: Path) -> Any:
     try:
         return Runtime.get().load_program(path, verification=Verification.InternalConsistency)
     except (RuntimeError, ValueError) as error:
-        raise DamagedFile(f"{path} is not a whole ExecuTorch program: {str(error).splitlines()[0]}") from error
+        raise DamagedFile(
+            f"{path} is not a whole ExecuTorch program: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -84,9 +84,7 @@ def _float_model(model: Generator, size: tuple[int, int]) -> bytes:
     if key not in _float_models:
         height, width = size
         example = (torch.rand(1, height, width, 3), torch.rand(1, height, width, 1))
-        _float_models[key] = bytes(
-            litert_torch.convert(ExportGraph(model, "NHWC"), example).model_content()
-        )
+        _float_models[key] = bytes(litert_torch.convert(ExportGraph(model, "NHWC"), example).model_content())
     return _float_models[key]
 
 

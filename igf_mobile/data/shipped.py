@@ -38,7 +38,7 @@ def write_shipped(root: Path) -> None:
         behind = [dataclasses.replace(photograph, split=split) for photograph in photographs]
         scenes = Scenes(root, objects + behind, split)
         rng = np.random.default_rng([20261122, seed])
-        records = []
+        records: list[dict[str, str]] = []
         while len(records) < _COUNT:
             image, alpha = scenes.draw(rng)
             mask = weak_mask(alpha, rng, kinds={_KIND: 1.0})
