@@ -160,12 +160,18 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 class _ExecuTorchRunner:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int) -> None:
         from importlib.metadata import version
+
+        from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
+
+        _unsafe_reset_threadpool(threads)
 
         self._program = _open(path)
         self._method = self._program.load_method("forward")
-        self.description = f"ExecuTorch {version('executorch')}, XNNPACK"
+        self.description = (
+            f"ExecuTorch {version('executorch')}, XNNPACK, {threads} thread{'s' if threads > 1 else ''}"
+        )
 
     def __call__(self, guidance: FloatArray, weak_mask: FloatArray) -> tuple[FloatArray, FloatArray]:
         import torch
@@ -186,7 +192,7 @@ def load(path: Path, threads: int = 1) -> Runner:
     """
     if reason := runs_here():
         raise BackendUnavailable(reason)
-    return _ExecuTorchRunner(path)
+    return _ExecuTorchRunner(path, threads)
 
 
 def runs_here() -> str | None:
