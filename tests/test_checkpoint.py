@@ -11,12 +11,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save
+from torch import Tensor
+
 from igf_mobile.checkpoint import CheckpointInfo, load_checkpoint, read_safetensors, save_checkpoint
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.files import sha256_of
 from igf_mobile.model import Generator
-from safetensors.torch import save
-from torch import Tensor
 
 torch.set_num_threads(1)
 

@@ -1,6 +1,7 @@
 """The discriminator's counts are the paper's, and it can be trained with a gradient penalty."""
 
 import torch
+
 from igf_mobile.discriminator import PAPER_COUNT, WEIGHT_COUNT, Discriminator, power_iteration_count
 from igf_mobile.hourglass import parameter_count
 from igf_mobile.losses import gradient_penalty

@@ -6,6 +6,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
 from igf_mobile.errors import IgfError
 from igf_mobile.losses import (
     LOSS_PRESETS,
@@ -25,8 +28,6 @@ from igf_mobile.losses import (
     weighted_sum,
 )
 from igf_mobile.model import Matte
-from torch import Tensor
-from torch.nn import functional as F
 
 torch.set_num_threads(1)
 

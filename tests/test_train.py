@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
+
 from igf_mobile.checkpoint import load_checkpoint, read_safetensors
 from igf_mobile.data import dataset
 from igf_mobile.errors import DamagedFile, IgfError
@@ -32,8 +35,6 @@ from igf_mobile.train import (
     validation_errors,
 )
 from igf_mobile.training_state import TrainConfig, load_state, new_state, preset_config, save_state
-from torch import Tensor
-from torch.nn import functional as F
 
 torch.set_num_threads(1)
 
