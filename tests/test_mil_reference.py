@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
+
 from igf_mobile.errors import IgfError
 from igf_mobile.mil_operators import OPERATORS
 from igf_mobile.mil_reference import FLOAT16_MAX, MilProgram
-from torch.nn import functional as F
 
 RNG = np.random.default_rng(7)
 X = torch.from_numpy(RNG.normal(0, 3, (1, 4, 6, 8)).astype(np.float32))

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
 from igf_mobile.backends import coreml
 from igf_mobile.backends.base import Artifact, FloatArray
 from igf_mobile.errors import DamagedFile, IgfError
@@ -22,7 +24,6 @@ from igf_mobile.files import sha256_of, size_of
 from igf_mobile.metrics import sqnr_db
 from igf_mobile.model import Generator
 from igf_mobile.samples import load_samples
-from torch import Tensor, nn
 
 SIZE = (128, 128)
 METADATA = {
@@ -132,6 +133,7 @@ def test_description_says_what_runs(exported: Exporter) -> None:
 
 def test_edges_of_the_file(exported: Exporter) -> None:
     from coremltools.proto import FeatureTypes_pb2
+
     from igf_mobile import mlpackage
 
     artifact = exported("w8a8")
