@@ -68,6 +68,8 @@ def _recipe(scheme: str) -> list[dict[str, Any]]:
         return [
             rule(_NETWORK, "*", "min_max_uniform_quantize", config),
             rule(_EDGE, "ADD", "no_quantize", {}),
+            # XNNPACK takes no int8 average pooling of this kind; one is in the network, over the mask.
+            rule(_NETWORK, "AVERAGE_POOL_2D", "no_quantize", {}),
         ]
     raise ValueError(f"litert has no recipe for scheme {scheme!r}")
 
