@@ -20,7 +20,7 @@ from igf_mobile.manifest import Manifest, load_manifest
 from igf_mobile.matting import FloatRunner
 from igf_mobile.model import Matte
 from igf_mobile.samples import load_sample
-from igf_mobile.train import detail_probe
+from igf_mobile.training_probe import detail_probe
 
 ROOT = Path(__file__).parent.parent
 FILES = (ROOT / "README.md", ROOT / "igf_mobile" / "weights" / "README.md")

@@ -44,7 +44,21 @@ MATTES = "mattes"
 LOG = "export.log"
 _WARM_UP, _ITERATIONS = 5, 30
 
-_NOT_DECIDING = ("cli", "bench", "doctor", "report", "report_pictures", "train", "training_state", "losses")
+_NOT_DECIDING = (
+    "bench",
+    "cli",
+    "discriminator",
+    "doctor",
+    "losses",
+    "report",
+    "report_pictures",
+    "report_plots",
+    "train",
+    "training_log",
+    "training_probe",
+    "training_state",
+    "vectors",
+)
 """Modules whose change leaves artifacts and measurements as they are."""
 
 Progress = Callable[[str], None]

@@ -4,7 +4,6 @@ A run lives in a folder. Started again with the same configuration it goes on wh
 file stands, with the same bits as if it had never stopped.
 """
 
-import json
 import math
 import signal
 import threading
@@ -15,13 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from igf_mobile.checkpoint import CheckpointInfo, save_checkpoint
 from igf_mobile.errors import IgfError
-from igf_mobile.files import write_text
 from igf_mobile.losses import (
     discriminator_loss,
     generator_adversarial_loss,
@@ -30,6 +26,8 @@ from igf_mobile.losses import (
     weighted_sum,
 )
 from igf_mobile.model import Generator, Matte
+from igf_mobile.training_log import LOG_FILE, LossWindow, RunLog, drop_log_after, progress_bar
+from igf_mobile.training_probe import Batch, detail_probe, validation_errors
 from igf_mobile.training_state import (
     TrainConfig,
     TrainingState,
@@ -38,10 +36,6 @@ from igf_mobile.training_state import (
     recipe_of,
     save_state,
 )
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, upsample
-
-Batch = tuple[Tensor, Tensor, Tensor]
-"""guidance (B,3,H,W), weak_mask (B,1,H,W), alpha (B,1,H,W), float32 in [0,1]."""
 
 Batches = Callable[[int], Iterable[Any]]
 """From the first step wanted to the batches from there on; a pure function of it."""
@@ -49,7 +43,6 @@ Batches = Callable[[int], Iterable[Any]]
 STATE_FILE = "state.safetensors"
 LAST_FILE = "last.safetensors"
 BEST_FILE = "best.safetensors"
-LOG_FILE = "log.jsonl"
 
 _PROBE_SAMPLES = 4
 
@@ -85,7 +78,7 @@ def train(
     state_path = run / STATE_FILE
     resumed = state_path.is_file()
     state = load_state(state_path, config, extend) if resumed else new_state(config)
-    _drop_log_after(run / LOG_FILE, state.step)
+    drop_log_after(run / LOG_FILE, state.step)
     if state.step >= config.steps:
         return _result(run, state)
     if batches is None:
@@ -165,45 +158,6 @@ def update_average(averaged: Generator, generator: Generator, decay: float, step
             mine.copy_(theirs[name])
 
 
-@torch.no_grad()
-def detail_probe(matte: Matte, guidance: Tensor) -> tuple[float, float]:
-    """How much of the matte comes from the image: (mean |A|, share of gradient energy from A * I).
-
-    By the product rule, a finite difference of alpha = A I + B is mean(A) diff(I), the image's detail,
-    plus mean(I) diff(A) + diff(B), what the coefficients draw themselves. The share is the energy of the
-    first part in the sum of both energies; 0 if A has collapsed.
-    """
-    full = upsample(matte.coefficients, COEFFICIENT_STRIDE)
-    slope, offset = full[:, 0:3], full[:, 3:4]
-    detail, drawn = 0.0, 0.0
-    for axis in (2, 3):
-        slope_mean, image_mean = _midpoint(slope, axis), _midpoint(guidance, axis)
-        from_image = (slope_mean * guidance.diff(dim=axis)).sum(dim=1, keepdim=True)
-        from_slope = (image_mean * slope.diff(dim=axis)).sum(dim=1, keepdim=True)
-        detail += from_image.square().sum().item()
-        drawn += (from_slope + offset.diff(dim=axis)).square().sum().item()
-    return slope.abs().mean().item(), detail / max(detail + drawn, 1e-12)
-
-
-def _midpoint(x: Tensor, axis: int) -> Tensor:
-    length = x.shape[axis] - 1
-    return 0.5 * (x.narrow(axis, 1, length) + x.narrow(axis, 0, length))
-
-
-@torch.no_grad()
-def validation_errors(
-    predict: Callable[[Tensor, Tensor], Tensor], batches: Sequence[Batch]
-) -> dict[str, float]:
-    """Mean SAD (/1000) and MSE per held-out crop, over all its pixels, of predict(guidance, weak_mask)."""
-    sad, mse, count = 0.0, 0.0, 0
-    for guidance, weak_mask, alpha in batches:
-        error = predict(guidance, weak_mask) - alpha
-        sad += error.abs().sum().item() / 1000.0
-        mse += error.square().mean().item() * len(error)
-        count += len(error)
-    return {"sad": sad / count, "mse": mse / count}
-
-
 class _Loop:
     """One process's share of a run."""
 
@@ -220,7 +174,7 @@ class _Loop:
         config, state = self.config, self.state
         if state.step == 0:
             self._log_baselines()
-        with caught_signals() as caught, _progress(state.step, config.steps) as advance:
+        with caught_signals() as caught, progress_bar(state.step, config.steps) as advance:
             try:
                 self._steps(batches, caught, advance)
             except RuntimeError as error:
@@ -234,7 +188,7 @@ class _Loop:
 
     def _steps(self, batches: Batches, caught: list[int], advance: Callable[[int], None]) -> None:
         config, state = self.config, self.state
-        window = _Window(config.batch_size)
+        window = LossWindow(config.batch_size)
         iterator = iter(batches(state.step))
         while state.step < config.steps:
             with window.waiting():
@@ -244,7 +198,7 @@ class _Loop:
             window.add(losses)
             if state.step % config.log_every == 0 or state.step == config.steps:
                 self._log_window(window, matte, batch[0])
-                window = _Window(config.batch_size)
+                window = LossWindow(config.batch_size)
             if self.validation and config.validate_every and state.step % config.validate_every == 0:
                 self._validate()
             advance(state.step)
@@ -324,7 +278,7 @@ class _Loop:
         adam.step()
         return norm
 
-    def _log_window(self, window: "_Window", matte: Matte, guidance: Tensor) -> None:
+    def _log_window(self, window: LossWindow, matte: Matte, guidance: Tensor) -> None:
         few = Matte(matte.alpha[:_PROBE_SAMPLES], matte.coefficients[:_PROBE_SAMPLES].detach())
         mean_slope, share = detail_probe(few, guidance[:_PROBE_SAMPLES])
         step = self.state.step
@@ -375,79 +329,6 @@ def _next(iterator: Iterator[Any], step: int) -> Any:
         raise IgfError(f"the data ended at step {step}") from None
 
 
-class _Window:
-    """Means of the losses and the time between two log lines."""
-
-    def __init__(self, batch_size: int) -> None:
-        self.batch_size = batch_size
-        self.sums: dict[str, float] = {}
-        self.steps = 0
-        self.waited = 0.0
-        self.started = time.perf_counter()
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Count the time inside as waiting for data."""
-        start = time.perf_counter()
-        yield
-        self.waited += time.perf_counter() - start
-
-    def add(self, losses: dict[str, float]) -> None:
-        """Count one step."""
-        self.steps += 1
-        for name, value in losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-
-    def means(self) -> dict[str, float]:
-        """Mean losses, samples per second, share of the time waiting for data."""
-        seconds = time.perf_counter() - self.started
-        rates = {
-            "samples_per_second": self.steps * self.batch_size / seconds,
-            "data_wait_share": self.waited / seconds,
-        }
-        return {name: value / self.steps for name, value in self.sums.items()} | rates
-
-
-class RunLog:
-    """`log.jsonl`, one JSON object per line with `kind` and `step`, and TensorBoard if asked for."""
-
-    def __init__(self, run_dir: Path, tensorboard: bool = False) -> None:
-        """Open the log of a run's folder, making the folder."""
-        run_dir.mkdir(parents=True, exist_ok=True)
-        self.path = run_dir / LOG_FILE
-        self.board: Any = None
-        if tensorboard:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError as error:
-                raise IgfError("tensorboard=True, but tensorboard is not installed") from error
-            self.board = SummaryWriter(str(run_dir))
-
-    def write(self, kind: str, step: int, values: dict[str, float]) -> None:
-        """Append one line."""
-        rounded = {name: float(f"{value:.6g}") for name, value in values.items()}
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"kind": kind, "step": step} | rounded) + "\n")
-        if self.board is not None:
-            for name, value in values.items():
-                self.board.add_scalar(f"{kind}/{name}", value, step)
-            self.board.flush()
-
-
-def _drop_log_after(path: Path, step: int) -> None:
-    """Drop the lines a killed run wrote after its last state: the continuation writes them again."""
-    if not path.is_file():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            if json.loads(line)["step"] <= step and step > 0:
-                kept.append(line)
-        except (ValueError, KeyError, TypeError):
-            continue
-    write_text(path, "".join(f"{line}\n" for line in kept))
-
-
 @contextmanager
 def caught_signals() -> Iterator[list[int]]:
     """Collect SIGTERM and Ctrl-C instead of dying of them; the loop looks after each step."""
@@ -462,13 +343,3 @@ def caught_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-
-
-@contextmanager
-def _progress(start: int, steps: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a terminal's standard error; nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("training", total=steps, completed=start)
-        yield lambda step: progress.update(task, completed=step)

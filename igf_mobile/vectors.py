@@ -38,7 +38,7 @@ def write_matte_case(checkpoint: Path, folder: Path) -> None:
     side = (_SIDE, _SIDE)
     guidance = cv2.resize(sample.guidance, side, interpolation=cv2.INTER_AREA).transpose(2, 0, 1)[None]
     mask = cv2.resize(sample.weak_mask, side, interpolation=cv2.INTER_NEAREST)[None, None]
-    guidance, mask = np.ascontiguousarray(guidance), np.ascontiguousarray(mask)
+    guidance, mask = (np.ascontiguousarray(x, np.float32) for x in (guidance, mask))
     model, info = load_checkpoint(checkpoint)
     alpha, coefficients = FloatRunner(model)(guidance, mask)
     tensors = {"guidance": guidance, "weak_mask": mask, "alpha": alpha, "coefficients": coefficients}

@@ -28,12 +28,11 @@ from igf_mobile.train import (
     Batches,
     TrainingStoppedError,
     composite_batches,
-    detail_probe,
     learning_rate,
     train,
     update_average,
-    validation_errors,
 )
+from igf_mobile.training_probe import detail_probe, validation_errors
 from igf_mobile.training_state import TrainConfig, load_state, new_state, preset_config, save_state
 
 torch.set_num_threads(1)
