@@ -1,0 +1,150 @@
+"""The package imports without any vendor's SDK, and from left to right only."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import igf_mobile
+
+PACKAGE = Path(igf_mobile.__file__).parent
+VENDORS = (
+    "ai_edge_litert",
+    "ai_edge_quantizer",
+    "coremltools",
+    "executorch",
+    "litert_torch",
+    "tflite",
+)
+
+# Style guide, "Direction": a module imports from its own row and the rows above, never from those below.
+ROWS = (
+    {"errors", "schemes", "latency", "quiet"},
+    {"files", "metrics", "two_colour"},
+    {"guided_filter", "hourglass", "images", "samples"},
+    {"model", "discriminator", "parity", "composites"},
+    {"losses", "checkpoint", "graph", "data"},
+    {"xnnpack_quantizer", "coreml_quantizer", "mil_census", "mil_operators", "mil_reference", "mlpackage"},
+    {"backends", "manifest"},
+    {"matting", "evaluate", "gates"},
+    {"training_state", "train", "pipeline", "bench", "doctor", "vectors"},
+    {"report_plots", "report_pictures", "report"},
+    {"cli"},
+)
+ROW_OF = {name: position for position, row in enumerate(ROWS) for name in row}
+
+
+def module_name(path: Path) -> str:
+    """`igf_mobile.backends.base`."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def modules() -> list[str]:
+    return [module_name(path) for path in sorted(PACKAGE.rglob("*.py"))]
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names that a file imports anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: relative import"
+            assert node.module is not None
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def part(name: str) -> str | None:
+    """ "igf_mobile.backends.base.Runner" -> "backends"."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "igf_mobile" and len(parts) > 1 else None
+
+
+def run(program: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=PACKAGE.parent
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    return result.stdout
+
+
+_BLOCKER = """
+import importlib, sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {vendors!r}:
+            raise ImportError(f"{{name}} is blocked")
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def test_every_module_imports_with_the_vendors_blocked() -> None:
+    names = [name for name in modules() if not name.endswith("__main__")]
+    assert len(names) > 25
+    program = _BLOCKER.format(vendors=VENDORS) + (
+        f"for name in {names!r}:\n    importlib.import_module(name)\n"
+        "from igf_mobile import backends\n"
+        "assert backends.names() == ['coreml', 'executorch', 'litert'], backends.names()\n"
+        "for name in ('executorch', 'litert'):\n"
+        "    print(name, backends.get(name).runs_here())\n"
+    )
+    executorch, litert = run(program).splitlines()
+    assert executorch == "executorch executorch cannot be imported: executorch is blocked"
+    assert litert.startswith("litert ai-edge-litert cannot be imported: ai_edge_litert")
+
+
+def test_the_blocker_blocks() -> None:
+    program = _BLOCKER.format(vendors=VENDORS) + (
+        "try:\n    import coremltools\nexcept ImportError as error:\n    print(error)\n"
+    )
+    assert run(program) == "coremltools is blocked\n"
+
+
+def test_the_command_line_starts_without_anything_heavy() -> None:
+    heavy = ("torch", "cv2", "matplotlib", "scipy", "PIL", "skimage", *VENDORS)
+    program = f"import sys, igf_mobile.cli\nprint([m for m in {heavy!r} if m in sys.modules])"
+    assert run(program) == "[]\n"
+
+
+@pytest.mark.parametrize("module", ["metrics", "parity", "latency", "manifest", "schemes", "gates"])
+def test_what_needs_no_torch_imports_none(module: str) -> None:
+    heavy = ("torch", "matplotlib", *VENDORS)
+    program = f"import sys, igf_mobile.{module}\nprint([m for m in {heavy!r} if m in sys.modules])"
+    assert run(program) == "[]\n"
+
+
+def test_every_module_has_a_row() -> None:
+    assert {part(name) for name in modules()} - {None} <= set(ROW_OF)
+
+
+def test_imports_go_from_left_to_right() -> None:
+    backwards = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        own = part(module_name(path))
+        if own is None:
+            continue
+        for name in imports(path):
+            other = part(name)
+            if other in ROW_OF and ROW_OF[other] > ROW_OF[own]:
+                backwards.append(f"{own} imports {other}")
+    assert backwards == []
+
+
+def test_nothing_imports_the_tests() -> None:
+    names = {path.stem for path in Path(__file__).parent.rglob("*.py")} | {"tests"}
+    for path in PACKAGE.rglob("*.py"):
+        assert not names & {name.split(".")[0] for name in imports(path)}, path.name
+
+
+def test_vendors_are_imported_inside_functions() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in tree.body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            assert not {name.split(".")[0] for name in names} & set(VENDORS), path.name

@@ -1,0 +1,180 @@
+"""The generator: its size by hand, its shapes, and that alpha = A * I + B is what it computes."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from igf_mobile.backends.base import FloatArray
+from igf_mobile.hourglass import PARAMETER_COUNT, parameter_count
+from igf_mobile.model import STRIDE, Generator, apply_coefficients
+from igf_mobile.two_colour import two_colour
+
+Pairs = list[tuple[FloatArray, FloatArray]]
+
+# Part -> parameters: 3 x 3 kernels, inputs * outputs * 9, and two numbers of batch norm per output.
+# The attention is 5 x 5; the two heads have a bias and no norm.
+BY_HAND = {
+    "stem_image": 3 * 9 + 2 * 3,
+    "stem_mask": 1 * 9 + 2 * 1,
+    "stem": 4 * 9 + 2 * 4,
+    "encode_8": (4 + 3 + 3 + 2) * 8 * 9 + 2 * 8,
+    "encode_16": 8 * 16 * 9 + 2 * 16,
+    "encode_32": 16 * 32 * 9 + 2 * 32,
+    "residual": 2 * 2 * (32 * 32 * 9 + 2 * 32),
+    "attention": (32 + 1) * 2 * 25 + 2 * 2,
+    "decode_16": (32 * 16 * 9 + 32) + (16 * 9 + 32) + ((16 + 16) * 16 * 9 + 32),
+    "decode_8": (16 * 8 * 9 + 16) + (8 * 9 + 16) + ((8 + 8) * 8 * 9 + 16),
+    "decode_4": (8 * 8 * 9 + 16) + (4 * 9 + 8) + ((8 + 4 + 2) * 8 * 9 + 16),
+    "slope_head": (8 + 1) * 3 * 9 + 3,
+    "alpha_head": (8 + 1) * 1 * 9 + 1,
+}
+
+
+def pair(height: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    mask = (torch.rand(1, 1, height // 8, width // 8, generator=generator) > 0.5).float()
+    return torch.rand(1, 3, height, width, generator=generator), mask.repeat_interleave(
+        8, 2
+    ).repeat_interleave(8, 3)
+
+
+def bilinear(planes: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
+    """(C,h,w) -> (C,height,width) with half-pixel centres, pixel by pixel from the definition."""
+    _, h, w = planes.shape
+    out = np.empty((planes.shape[0], height, width))
+    for y in range(height):
+        v = min(max((y + 0.5) * h / height - 0.5, 0.0), h - 1.0)
+        top = math.floor(v)
+        for x in range(width):
+            u = min(max((x + 0.5) * w / width - 0.5, 0.0), w - 1.0)
+            left = math.floor(u)
+            low, right = min(top + 1, h - 1), min(left + 1, w - 1)
+            upper = (1 - (u - left)) * planes[:, top, left] + (u - left) * planes[:, top, right]
+            lower = (1 - (u - left)) * planes[:, low, left] + (u - left) * planes[:, low, right]
+            out[:, y, x] = (1 - (v - top)) * upper + (v - top) * lower
+    return out
+
+
+def test_every_part_has_the_parameters_counted_by_hand() -> None:
+    hourglass = Generator().hourglass
+    assert {name: parameter_count(part) for name, part in hourglass.named_children()} == BY_HAND
+
+
+def test_the_whole_has_the_count_of_the_paper() -> None:
+    assert sum(BY_HAND.values()) == 59_466
+    assert parameter_count(Generator()) == 59_466 == PARAMETER_COUNT
+
+
+def test_22_convolutions() -> None:
+    assert sum(isinstance(module, nn.Conv2d) for module in Generator().modules()) == 22
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 2))
+def test_shapes_and_range_of_any_multiple_of_32(rows: int, columns: int, batch: int) -> None:
+    height, width = rows * STRIDE, columns * STRIDE
+    guidance, mask = pair(height, width, rows)
+    model = Generator().eval()
+    nn.init.normal_(model.hourglass.slope_head.weight, std=3.0)  # far more than trained ones: forces clamps
+    nn.init.normal_(model.hourglass.alpha_head.weight, std=3.0)
+    with torch.no_grad():
+        matte = model(guidance.repeat(batch, 1, 1, 1), mask.repeat(batch, 1, 1, 1))
+    assert matte.alpha.shape == (batch, 1, height, width)
+    assert matte.coefficients.shape == (batch, 4, height // 4, width // 4)
+    assert matte.alpha.min() >= 0.0
+    assert matte.alpha.max() <= 1.0 + 1e-6  # 6 * (1/6) in float32
+
+
+def test_a_size_that_32_does_not_divide_is_an_error() -> None:
+    with pytest.raises(RuntimeError):
+        Generator().eval()(torch.rand(1, 3, 40, 64), torch.rand(1, 1, 40, 64))
+
+
+def test_coefficients_reproduce_alpha(trained_like: Generator, photographs: Callable[..., Pairs]) -> None:
+    for guidance, mask in photographs((64, 96)):
+        image = torch.from_numpy(guidance)
+        alpha, coefficients = trained_like(image, torch.from_numpy(mask))
+        torch.testing.assert_close(
+            apply_coefficients(coefficients, image).clamp(0, 1), alpha, atol=1e-6, rtol=0.0
+        )
+
+
+@pytest.mark.parametrize("size", [(32, 24), (48, 64), (51, 37), (20, 30)])
+def test_apply_coefficients_equals_its_definition(size: tuple[int, int]) -> None:
+    """(32, 24) is four times the grid, the network's own case; the others are foreign resolutions."""
+    generator = torch.Generator().manual_seed(3)
+    coefficients = torch.randn(2, 4, 8, 6, generator=generator)
+    guidance = torch.rand(2, 3, *size, generator=generator)
+    found = apply_coefficients(coefficients, guidance)
+    assert found.shape == (2, 1, *size)
+    for item in range(2):
+        full = bilinear(coefficients[item].numpy().astype(np.float64), *size)
+        wanted = (full[:3] * guidance[item].numpy()).sum(0) + full[3]
+        np.testing.assert_allclose(found[item, 0].numpy(), wanted, atol=5e-6, rtol=0.0)  # measured: 2.6e-6
+
+
+def test_at_init_the_matte_is_the_two_colour_start(photographs: Callable[..., Pairs]) -> None:
+    guidance, mask = (torch.from_numpy(x) for x in photographs((64, 64))[0])
+    with torch.no_grad():
+        start = two_colour(guidance, mask)
+        alpha, coefficients = Generator().eval()(guidance, mask)
+    slope = 4.0 * start.alpha_lr * (1.0 - start.alpha_lr) * start.slope
+    torch.testing.assert_close(coefficients[:, :3], slope, atol=1e-5, rtol=0.0)
+    at_block_means = (coefficients[:, :3] * start.image_lr).sum(1, keepdim=True) + coefficients[:, 3:]
+    torch.testing.assert_close(at_block_means, start.alpha_lr, atol=1e-6, rtol=0.0)
+    assert alpha.std() > 0.1
+
+
+def test_the_network_changes_the_start(trained_like: Generator, photographs: Callable[..., Pairs]) -> None:
+    guidance, mask = (torch.from_numpy(x) for x in photographs((64, 64))[0])
+    with torch.no_grad():
+        difference = trained_like(guidance, mask).alpha - Generator().eval()(guidance, mask).alpha
+    assert difference.abs().mean() > 1e-3
+
+
+def test_the_image_is_used(trained_like: Generator, photographs: Callable[..., Pairs]) -> None:
+    """A network that answered with its mask would pass many of the tests above."""
+    guidance, mask = (torch.from_numpy(x) for x in photographs((64, 64))[1])
+    blurred = nn.functional.avg_pool2d(
+        nn.functional.pad(guidance, (4, 4, 4, 4), mode="replicate"), 9, stride=1
+    )
+    for model in (trained_like, Generator().eval()):
+        with torch.no_grad():
+            difference = (model(guidance, mask).alpha - model(blurred, mask).alpha).abs()
+        assert difference.max() > 0.05
+        assert difference.mean() > 1e-3
+
+
+def _bias_gradient(model: Generator, bias: float) -> float:
+    """Of the sum of alpha, with the alpha head's output shifted by `bias`."""
+    nn.init.constant_(model.hourglass.alpha_head.bias, bias)  # type: ignore[arg-type]
+    model.zero_grad()
+    alpha = model(*pair(64, 64)).alpha
+    assert bool(((alpha - (1.0 if bias > 0 else 0.0)).abs() < 1e-5).all()), "not saturated: the test is void"
+    alpha.sum().backward()
+    gradient = model.hourglass.alpha_head.bias.grad
+    assert gradient is not None
+    return gradient.item()
+
+
+@pytest.mark.parametrize("bias", [3.0, -3.0])
+def test_gradient_passes_where_saturated_in_training(bias: float) -> None:
+    pixels = 64 * 64
+    assert _bias_gradient(Generator().train(), bias) > 0.5 * pixels
+    assert _bias_gradient(Generator().eval(), bias) == 0.0
+
+
+def test_training_clamps_the_same_values(photographs: Callable[..., Pairs]) -> None:
+    guidance, mask = (torch.from_numpy(x) for x in photographs((64, 64))[0])
+    model = Generator()  # heads of zero: batch norm in training mode changes nothing
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model.train()(guidance, mask).alpha, model.eval()(guidance, mask).alpha, atol=1e-6, rtol=0.0
+        )
