@@ -25,7 +25,7 @@ Exporter = Callable[[str], Artifact]
 SIZE = (64, 64)
 SCHEMES = litert.BACKEND.schemes
 CONVOLUTIONS = 22
-METADATA = {"name": "igf", "version": "0.1.0", "checkpoint_sha256": "ab" * 32, "zeta": "ü"}
+METADATA = {"name": "igf", "version": "0.1.0", "checkpoint_sha256": "ab" * 32, "zeta": "a text with ü"}
 
 # Scheme -> least SQNR in dB of alpha and of the coefficients against the float model: the worst of three
 # photographs at 64 x 64 with the corrections of `trained_like`, and after it what was measured.
@@ -272,6 +272,6 @@ def test_metadata_that_are_no_text(exported: Exporter, tmp_path: Path) -> None:
     value = METADATA["zeta"].encode()
     assert content.count(value) == 1
     path = tmp_path / "x.tflite"
-    path.write_bytes(content.replace(value, b"\xff\xfe"))
+    path.write_bytes(content.replace(value, b"\xff" * len(value)))
     with pytest.raises(DamagedFile):
         litert.read_metadata(path)
