@@ -56,7 +56,7 @@ def check_artifact(record: ArtifactRecord, tolerances: Sequence[Tolerance]) -> l
         ),
         0.0,
     )
-    if fallen > limit:
+    if not fallen <= limit:  # so that a NaN limit fails
         which = ", ".join(f"{count} {operator}" for operator, count in sorted(record.fallback.items()))
         sentences.append(f"{name}: {fallen} operators fell back ({which}), {limit:.0f} are expected")
     if schemes.get(record.scheme).activations == "int8":

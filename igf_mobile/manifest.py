@@ -5,7 +5,7 @@ The apps take shapes, ranges, layouts and channel order from here and nowhere el
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from igf_mobile.backends.base import TensorSpec
@@ -47,8 +47,8 @@ class ArtifactRecord:
     notes: tuple[str, ...]
     ran_on: str
     """The runtime that measured `parity`, or "not run: reason"."""
-    parity: Parity | None = None
-    latency: Latency | None = None
+    parity: Parity | None
+    latency: Latency | None
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Manifest:
     """The samples with true alpha that `parity` was measured on."""
     tools: dict[str, str]
     """Distribution -> version."""
-    artifacts: tuple[ArtifactRecord, ...] = field(default=())
+    artifacts: tuple[ArtifactRecord, ...]
 
     def find(self, backend: str, scheme: str) -> ArtifactRecord | None:
         """The artifact of one backend and scheme."""
@@ -100,7 +100,7 @@ def load_manifest(folder: Path) -> Manifest:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DamagedFile(f"there is no {path}; `igf export` writes it") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedFile(f"{path} is not readable JSON: {error}") from error
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA_VERSION:

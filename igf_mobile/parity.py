@@ -125,8 +125,14 @@ def load_tolerances(path: Path) -> list[Tolerance]:
         DamagedFile: the file is absent, not JSON, or a row is not a gate.
     """
     try:
-        return [Tolerance(**row) for row in json.loads(Path(path).read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError) as error:
+        rows = [Tolerance(**row) for row in json.loads(Path(path).read_text(encoding="utf-8"))]
+        for row in rows:
+            if isinstance(row.limit, bool) or not isinstance(row.limit, int | float):
+                raise ValueError(
+                    f"{row.backend} {row.scheme} {row.quantity}: limit {row.limit!r} is not a number"
+                )
+        return rows
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise DamagedFile(f"{path} is not a table of tolerances: {error}") from error
 
 

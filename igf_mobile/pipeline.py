@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from igf_mobile import backends, composites, gates
+from igf_mobile import backends, composites, gates, schemes
 from igf_mobile.backends.base import Backend, BackendUnavailable, FloatArray, Runner
 from igf_mobile.checkpoint import CheckpointInfo, load_checkpoint
 from igf_mobile.composites import CompositeSample, load_composites
@@ -42,6 +42,7 @@ from igf_mobile.samples import load_samples
 FLOAT = "float"
 MATTES = "mattes"
 LOG = "export.log"
+_NOT_MEASURED = "not run: not measured yet"
 _WARM_UP, _ITERATIONS = 5, 30
 
 _NOT_DECIDING = (
@@ -66,7 +67,7 @@ Outputs = tuple[list[FloatArray], list[FloatArray]]
 """alphas and coefficients, one of each per proof sample."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Job:
     """One artifact to be had."""
 
@@ -77,6 +78,11 @@ class Job:
     def name(self) -> str:
         """`<backend>-<scheme>`; also the folder of its mattes."""
         return f"{self.backend}-{self.scheme}"
+
+
+def _order(job: Job) -> tuple[str, int]:
+    """By backend, then as in `schemes`: fp32 comes before what is compared with it."""
+    return job.backend, list(schemes.SCHEMES).index(job.scheme)
 
 
 def jobs(backend_names: Sequence[str], scheme_names: Sequence[str] | None = None) -> list[Job]:
@@ -127,28 +133,28 @@ def export_build(
     old = _previous(folder)
     calibration = [sample.tensors() for sample in load_composites(composites.FOLDERS["calibration"])]
     proof: Proof | None = None
-    # Artifacts that are not wanted now but still current stay in the manifest.
+    # What is current stays in the manifest, wanted or not, and whatever happens on the way.
     records = {
         job: record
         for job in (Job(r.backend, r.scheme) for r in (old.artifacts if old else ()))
-        if job not in wanted and (record := _current(old, job, _key(job, manifest), folder))
+        if (record := _current(old, job, _key(job, manifest), folder))
     }
     for job in wanted:
-        key = _key(job, manifest)
-        record = _current(old, job, key, folder)
-        if record is None:
-            proof = proof or run_proof(model)
-            _write_float_mattes(model, folder)
-            progress(f"{job.name}: exporting")
-            record = _export(job, key, model, manifest, calibration, folder)
-            progress(f"{job.name}: measuring")
-            with output_to(folder / LOG):
-                record = _measured(record, records, proof, folder, size)
-        else:
+        if job in records:
             progress(f"{job.name}: current")
-        records[job] = record
-        manifest = replace(manifest, artifacts=tuple(records[j] for j in sorted(records)))
+            continue
+        if proof is None:
+            proof = run_proof(model)
+            _write_float_mattes(model, folder)
+        progress(f"{job.name}: exporting")
+        record = _export(job, _key(job, manifest), model, manifest, calibration, folder)
+        progress(f"{job.name}: measuring")
+        with output_to(folder / LOG):
+            records[job] = _measured(record, records, proof, folder, size)
+        manifest = replace(manifest, artifacts=tuple(records[j] for j in sorted(records, key=_order)))
         save_manifest(manifest, folder)
+    manifest = replace(manifest, artifacts=tuple(records[j] for j in sorted(records, key=_order)))
+    save_manifest(manifest, folder)
     return manifest
 
 
@@ -224,7 +230,9 @@ def _export(
         fallback=dict(artifact.fallback),
         quantized=dict(artifact.quantized),
         notes=artifact.notes,
-        ran_on="not run: not measured yet",
+        ran_on=_NOT_MEASURED,
+        parity=None,
+        latency=None,
     )
 
 
@@ -288,12 +296,14 @@ def verify_build(
     """
     manifest = load_manifest(folder)
     failures = gates.check_build(manifest, folder, checkpoint)
+    if not manifest.artifacts:
+        failures.append(f"{folder} holds no artifacts; `igf export` makes them")
     damaged = {record.file for record in manifest.artifacts if any(record.file in f for f in failures)}
     model, _ = load_checkpoint(checkpoint)
     proof = run_proof(model)
     cache: dict[str, Outputs] = {}
     measured = []
-    for record in manifest.artifacts:
+    for record in sorted(manifest.artifacts, key=lambda r: _order(Job(r.backend, r.scheme))):
         job = Job(record.backend, record.scheme)
         if record.file in damaged:
             measured.append(record)
@@ -302,11 +312,13 @@ def verify_build(
         try:
             with output_to(folder / LOG):
                 record = replace(record, parity=_verify_one(record, job, manifest, folder, proof, cache))
-            failures += gates.check_artifact(record, tolerances)
         except BackendUnavailable as reason:
             record = replace(record, ran_on=f"not run: {reason}", parity=None)
-        except (DamagedFile, IgfError) as error:
-            failures.append(str(error))
+        except (IgfError, RuntimeError) as error:
+            failures.append(str(error) if isinstance(error, IgfError) else f"{job.name}: {error}")
+            measured.append(record)
+            continue
+        failures += gates.check_artifact(record, tolerances)
         measured.append(record)
     failures += gates.check_distinct({name: outputs[0] for name, outputs in cache.items()})
     return replace(manifest, artifacts=tuple(measured)), failures
@@ -328,7 +340,7 @@ def _verify_one(
             raise IgfError(
                 f"{record.file}: its metadata say {name} {found.get(name)!r}, the manifest {value!r}"
             )
-    if record.ran_on.startswith("not run: the proof set"):
+    if manifest.size != proof.samples[0].alpha.shape:
         return None
     cache[job.name] = outputs = _run(backend.load(path), proof.samples)
     float_name = Job(job.backend, "fp32").name
@@ -367,6 +379,7 @@ def _manifest(checkpoint: Path, info: CheckpointInfo, size: tuple[int, int]) -> 
         calibration=record(composites.FOLDERS["calibration"]),
         proof=record(composites.FOLDERS["proof"]),
         tools=tool_versions(),
+        artifacts=(),
     )
 
 
@@ -392,7 +405,7 @@ def _key(job: Job, manifest: Manifest) -> str:
         "proof": manifest.proof.sha256,
         "tools": {name: manifest.tools[name] for name in ("python", *backend.packages)},
         "code": [sha256_of(path) for path in sorted(package.glob("*.py")) if path.stem not in _NOT_DECIDING]
-        + [sha256_of(package / "backends" / f"{job.backend}.py")],
+        + [sha256_of(backends.source(job.backend))],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -407,7 +420,7 @@ def _previous(folder: Path) -> Manifest | None:
 def _current(old: Manifest | None, job: Job, key: str, folder: Path) -> ArtifactRecord | None:
     """The record of an artifact that need not be built again."""
     record = old.find(job.backend, job.scheme) if old else None
-    if record is None or record.key != key or record.ran_on == "not run: not measured yet":
+    if record is None or record.key != key or record.ran_on == _NOT_MEASURED:
         return None
     path = folder / record.file
     return record if path.exists() and sha256_of(path) == record.sha256 else None

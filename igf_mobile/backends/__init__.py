@@ -1,7 +1,9 @@
 """Runtimes. A backend is one file of this folder with a `BACKEND`; adding one is adding a file."""
 
 import importlib
+import importlib.util
 import pkgutil
+from pathlib import Path
 
 from igf_mobile.backends.base import Backend
 
@@ -21,3 +23,16 @@ def get(name: str) -> Backend:
         raise ValueError(f"unknown backend {name!r}; available: {', '.join(names())}")
     backend: Backend = importlib.import_module(f"{__name__}.{name}").BACKEND
     return backend
+
+
+def source(name: str) -> Path:
+    """The file that is the backend, wherever it was registered from.
+
+    Raises:
+        ValueError: no such backend.
+    """
+    get(name)
+    spec = importlib.util.find_spec(f"{__name__}.{name}")
+    if spec is None or spec.origin is None:
+        raise ValueError(f"backend {name!r} does not come from a file")
+    return Path(spec.origin)

@@ -27,6 +27,8 @@ _NETWORK = "model.hourglass"
 
 _METADATA_METHOD = "igf_metadata"
 
+_FILE_IDENTIFIER = b"ET12"
+
 _NOTES = {
     "fp16": ("arithmetic in float16 on the delegate; edges stay float32",),
     "w8": (
@@ -136,15 +138,19 @@ def _operators(program: Any) -> tuple[dict[str, int], dict[str, int], dict[str, 
     return dict(delegated), dict(Counter(_short(n.target) for n in outside)), dict(quantized)
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path, method: str) -> tuple[Any, Any]:
+    """The program, which must outlive its method, and the method."""
     from executorch.runtime import Runtime, Verification
 
+    # The runtime aborts the process over a file that is not one of its own, so look first.
+    if path.read_bytes()[4:8] != _FILE_IDENTIFIER:
+        raise DamagedFile(f"{path} is not an ExecuTorch program: no {_FILE_IDENTIFIER.decode()} at byte 4")
     try:
-        return Runtime.get().load_program(path, verification=Verification.InternalConsistency)
+        program = Runtime.get().load_program(path, verification=Verification.InternalConsistency)
+        return program, program.load_method(method)
     except (RuntimeError, ValueError) as error:
-        raise DamagedFile(
-            f"{path} is not a whole ExecuTorch program: {str(error).splitlines()[0]}"
-        ) from error
+        reason = str(error).splitlines()[0]
+        raise DamagedFile(f"{path} is not a whole ExecuTorch program: {reason}") from error
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -153,7 +159,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     Raises:
         DamagedFile: the file is not a whole .pte.
     """
-    method = _open(path).load_method(_METADATA_METHOD)
+    _program, method = _open(path, _METADATA_METHOD)
     (text,) = method.execute([])
     metadata: dict[str, str] = json.loads(text)
     return metadata
@@ -167,8 +173,7 @@ class _ExecuTorchRunner:
 
         _unsafe_reset_threadpool(threads)
 
-        self._program = _open(path)
-        self._method = self._program.load_method("forward")
+        self._program, self._method = _open(path, "forward")
         self.description = (
             f"ExecuTorch {version('executorch')}, XNNPACK, {threads} thread{'s' if threads > 1 else ''}"
         )

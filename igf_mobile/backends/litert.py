@@ -92,6 +92,7 @@ def _float_model(model: Generator, size: tuple[int, int]) -> bytes:
 
 def _quantized(content: bytes, scheme: str, calibration: Sequence[tuple[FloatArray, FloatArray]]) -> bytes:
     from ai_edge_quantizer import quantizer
+    from ai_edge_quantizer.utils.qsv_utils import min_max_update
 
     tool = quantizer.Quantizer(bytearray(content), _recipe(scheme))
     if not schemes.get(scheme).needs_calibration:
@@ -100,8 +101,13 @@ def _quantized(content: bytes, scheme: str, calibration: Sequence[tuple[FloatArr
         {"args_0": guidance.transpose(0, 2, 3, 1), "args_1": mask.transpose(0, 2, 3, 1)}
         for guidance, mask in calibration
     ]
-    statistics = tool.calibrate({"serving_default": samples}, num_threads=1)
-    return bytes(tool.quantize(statistics).quantized_model)
+    # One sample at a time, merged by minimum and maximum: in one call the tool takes a moving average
+    # that keeps 95 % of the first sample's ranges (measured: 19 dB of alpha instead of 36).
+    merged: dict[str, Any] = {}
+    for sample in samples:
+        for tensor, ranges in tool.calibrate({"serving_default": [sample]}, num_threads=1).items():
+            merged[tensor] = min_max_update(merged[tensor], ranges) if tensor in merged else ranges
+    return bytes(tool.quantize(merged).quantized_model)
 
 
 def _finish(content: bytes, metadata: Mapping[str, str]) -> bytes:
@@ -142,11 +148,15 @@ def read_metadata(path: Path) -> dict[str, str]:
 
     _open(path)
     tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(path.read_bytes(), 0))
-    return {
-        entry.name.decode().removeprefix(_METADATA_PREFIX): bytes(tree.buffers[entry.buffer].data).decode()
-        for entry in tree.metadata
-        if entry.name.decode().startswith(_METADATA_PREFIX)
-    }
+    try:
+        named = {entry.name.decode(): tree.buffers[entry.buffer].data for entry in tree.metadata or ()}
+        return {
+            name.removeprefix(_METADATA_PREFIX): bytes(data).decode()
+            for name, data in named.items()
+            if name.startswith(_METADATA_PREFIX)
+        }
+    except (UnicodeDecodeError, TypeError, IndexError) as error:
+        raise DamagedFile(f"{path}: its metadata are damaged: {error}") from error
 
 
 def _open(path: Path, threads: int = 1) -> Any:
