@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy import ndimage
+
 from igf_mobile import evaluate as ev
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.metrics import AlphaMetrics
-from scipy import ndimage
 
 Bytes = npt.NDArray[np.uint8]
 

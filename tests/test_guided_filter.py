@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+import reference_guided_filter as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from igf_mobile import guided_filter as gf
 
-import reference_guided_filter as reference
+from igf_mobile import guided_filter as gf
 
 Array = npt.NDArray[np.floating[Any]]
 

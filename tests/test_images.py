@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageCms, ImageFile
+
 from igf_mobile import images
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.images import read_image, read_mask, resize, write_alpha, write_image, write_rgba
-from PIL import Image, ImageCms, ImageFile
 
 HEIGHT, WIDTH = 20, 28
 EIGHT_BIT = 0.5 / 255 + 1e-6

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from igf_mobile import matting
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.errors import IgfError

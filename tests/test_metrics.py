@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from igf_mobile import metrics
 
 Array = npt.NDArray[np.floating[Any]]

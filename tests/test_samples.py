@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+
 from igf_mobile.samples import ASSETS, Sample, load_sample, load_samples, names
 
 

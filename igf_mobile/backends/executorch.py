@@ -142,13 +142,13 @@ def _open(path: Path, method: str) -> tuple[Any, Any]:
     """The program, which must outlive its method, and the method."""
     from executorch.runtime import Runtime, Verification
 
-    # The runtime aborts the process over a file that is not one of its own, so look first.
-    if path.read_bytes()[4:8] != _FILE_IDENTIFIER:
-        raise DamagedFile(f"{path} is not an ExecuTorch program: no {_FILE_IDENTIFIER.decode()} at byte 4")
     try:
+        # The runtime aborts the process over a file that is not one of its own, so look first.
+        if path.read_bytes()[4:8] != _FILE_IDENTIFIER:
+            raise ValueError(f"no {_FILE_IDENTIFIER.decode()} at byte 4")
         program = Runtime.get().load_program(path, verification=Verification.InternalConsistency)
         return program, program.load_method(method)
-    except (RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise DamagedFile(f"{path} is not a whole ExecuTorch program: {reason}") from error
 

@@ -118,7 +118,7 @@ def test_edges(exported: Exporter, scheme: str) -> None:
     artifact = exported(scheme)
     assert [spec.name for spec in artifact.inputs] == ["guidance", "weak_mask"]
     assert [spec.name for spec in artifact.outputs] == ["alpha", "coefficients"]
-    metadata = executorch._open(artifact.path).load_method("forward").metadata
+    metadata = executorch._open(artifact.path, "forward")[1].metadata
     inputs = [metadata.input_tensor_meta(i) for i in range(metadata.num_inputs())]
     outputs = [metadata.output_tensor_meta(i) for i in range(metadata.num_outputs())]
     for specs, found in ((artifact.inputs, inputs), (artifact.outputs, outputs)):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawn_pictures import disc_rgba, make_source, textured, write_rgba
+
 from igf_mobile.data.index import build_index
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
 from igf_mobile.data.images import U8
 from igf_mobile.data.sources import Source
 

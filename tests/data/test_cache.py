@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from igf_mobile.data.cache import Shard, build_cache, make_shard, planned_shards, shard_path
 from igf_mobile.data.dataset import Composites
 from igf_mobile.data.index import read_index

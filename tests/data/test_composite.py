@@ -2,6 +2,7 @@ import numpy as np
 from drawn_pictures import disc_rgba, textured
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from igf_mobile.data.colour import camera, extend_colours, jitter
 from igf_mobile.data.composite import Layer, blend, composite, develop, edge_contrast, over, place
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from igf_mobile.data.cache import shard_path
 from igf_mobile.data.dataset import BatchLoader, Composites, sample_batch
 from igf_mobile.data.images import U8

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from drawn_pictures import make_source
+
 from igf_mobile.data import fetch as fetching
 from igf_mobile.data.fetch import archive_path, download, extract, fetch, is_extracted
 from igf_mobile.data.sources import Source

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from drawn_pictures import disc_rgba, make_source, textured, write_rgba
+
 from igf_mobile.data.index import (
     build_index,
     identity_of,

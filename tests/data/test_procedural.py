@@ -3,6 +3,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
+
 from igf_mobile.data.procedural import (
     Drawing,
     blob,

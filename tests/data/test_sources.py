@@ -1,6 +1,7 @@
 import re
 
 import pytest
+
 from igf_mobile.data.sources import SOURCES, source_named
 
 

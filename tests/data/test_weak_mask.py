@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from igf_mobile.data.images import U8
 from igf_mobile.data.weak_mask import (
     DEFAULT_KINDS,
