@@ -1,6 +1,6 @@
 """Write `shared_vectors/` again, after the checkpoint or a definition changed.
 
-    python export_scripts/write_vectors.py
+python export_scripts/write_vectors.py
 """
 
 from pathlib import Path

@@ -168,7 +168,8 @@ def verify(
         build, _checkpoint_path(checkpoint), rows, progress=_Steps(len(backends_and_schemes(build)))
     )
     if set_tolerances:
-        _raise_failures([sentence for sentence in failures if "no tolerance for" not in sentence])
+        # What new gates will bound may be past the old ones; what is broken may not become a gate.
+        _raise_failures([s for s in failures if "no tolerance for" not in s and "fell back" not in s])
         gates.write_tolerances(set_tolerances, manifest)
         _console().print(f"wrote {set_tolerances}", highlight=False)
         return
