@@ -7,7 +7,7 @@ BUILD ?= build
 UV_VERSION := 0.13.9
 # The newest Python the pinned packages have wheels for; PYTHON=... chooses another.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3; do \
-	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
 	&& echo $$p && break; done)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
