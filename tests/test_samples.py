@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from igf_mobile.composites import FOLDERS
 from igf_mobile.samples import ASSETS, Sample, load_sample, load_samples, names
 
 
@@ -31,12 +32,16 @@ def test_masks_are_single_coarse_blobs(samples: list[Sample]) -> None:
 
 
 def test_every_file_is_small_and_in_the_list_of_sources() -> None:
-    files = [path for path in ASSETS.iterdir() if path.name != "SOURCES.md"]
+    files = [path for path in ASSETS.iterdir() if path.is_file() and path.name != "SOURCES.md"]
+    folders = {path for path in ASSETS.iterdir() if path.is_dir()}
+    assert folders == set(FOLDERS.values())
     sources = (ASSETS / "SOURCES.md").read_text(encoding="utf-8")
     assert sorted(path.name for path in files) == sorted(
         name for sample in names() for name in (f"{sample}.jpg", f"{sample}_mask.png")
     )
     assert sum(path.stat().st_size for path in files) < 600_000
+    assert sum(path.stat().st_size for folder in folders for path in folder.iterdir()) < 2_500_000
+    assert all(f"`{folder.name}/`" in sources for folder in folders)
     for sample in load_samples():
         assert f"`{sample.name}.jpg`" in sources and sample.licence in ("public domain", "CC0-1.0")
         assert (ASSETS / f"{sample.name}.jpg").stat().st_size < 150_000
