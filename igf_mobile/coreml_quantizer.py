@@ -14,9 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.fx import GraphModule, Interpreter, Node
-from torchao.quantization.pt2e import HistogramObserver, PerChannelMinMaxObserver
+from torchao.quantization.pt2e import HistogramObserver
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
+
+from igf_mobile.pt2e import INT8_WEIGHT, is_inside
 
 FloatArray = NDArray[np.float32]
 Pairs = Sequence[tuple[Tensor, Tensor]]
@@ -25,14 +27,6 @@ _ATEN = torch.ops.aten
 _CONVOLUTION = _ATEN.conv2d.default
 _ADDITION = _ATEN.add.Tensor
 
-_WEIGHT = QuantizationSpec(
-    dtype=torch.int8,
-    observer_or_fake_quant_ctr=PerChannelMinMaxObserver.with_args(eps=2**-16),
-    quant_min=-127,
-    quant_max=127,
-    qscheme=torch.per_channel_symmetric,
-    ch_axis=0,
-)
 _SIGNED = QuantizationSpec(
     dtype=torch.int8,
     observer_or_fake_quant_ctr=HistogramObserver.with_args(eps=2**-16),
@@ -91,26 +85,20 @@ class ModuleQuantizer(Quantizer):
         """Mark what is to be observed; called by `prepare_pt2e`."""
         minima = _minima(model, self.pairs)
         for node in model.graph.nodes:
-            if node.target not in (_CONVOLUTION, _ADDITION) or not self._contains(node):
+            if node.target not in (_CONVOLUTION, _ADDITION) or not is_inside(node, self.module):
                 continue
             sources = node.args[:1] if node.target is _CONVOLUTION else node.args[:2]
             specs: dict[Node, QuantizationSpec] = {}
             if self.activations:
                 specs |= {source: _UNSIGNED if minima[source] >= 0.0 else _SIGNED for source in sources}
             if node.target is _CONVOLUTION:
-                specs[node.args[1]] = _WEIGHT
+                specs[node.args[1]] = INT8_WEIGHT
             if specs:
                 node.meta["quantization_annotation"] = QuantizationAnnotation(specs, _annotated=True)
         return model
 
     def validate(self, model: GraphModule) -> None:
         """Nothing to check here: the exporter counts what is int8 in the finished file."""
-
-    def _contains(self, node: Node) -> bool:
-        return any(
-            name == self.module or name.startswith(f"{self.module}.")
-            for name, _ in node.meta.get("nn_module_stack", {}).values()
-        )
 
 
 def _minima(model: GraphModule, pairs: Pairs) -> dict[Node, float]:

@@ -10,13 +10,15 @@ from typing import Any
 
 import torch
 from torch.fx import GraphModule, Node
-from torchao.quantization.pt2e import HistogramObserver, PerChannelMinMaxObserver, PlaceholderObserver
+from torchao.quantization.pt2e import HistogramObserver, PlaceholderObserver
 from torchao.quantization.pt2e.quantizer import (
     QuantizationAnnotation,
     QuantizationSpec,
     Quantizer,
     SharedQuantizationSpec,
 )
+
+from igf_mobile.pt2e import INT8_WEIGHT, is_inside
 
 _ATEN = torch.ops.aten
 _CONVOLUTION = _ATEN.conv2d.default
@@ -25,14 +27,6 @@ _ARITHMETIC = (_ATEN.add.Tensor, _ATEN.mul.Tensor)
 _CONCATENATION = _ATEN.cat.default
 _MOVING = (_ATEN.upsample_bilinear2d.vec, _ATEN.upsample_bilinear2d.default, _ATEN.slice.Tensor)
 
-_WEIGHT = QuantizationSpec(
-    dtype=torch.int8,
-    observer_or_fake_quant_ctr=PerChannelMinMaxObserver.with_args(eps=2**-16),
-    quant_min=-127,
-    quant_max=127,
-    qscheme=torch.per_channel_symmetric,
-    ch_axis=0,
-)
 _ACTIVATION = QuantizationSpec(
     dtype=torch.int8,
     observer_or_fake_quant_ctr=HistogramObserver.with_args(eps=2**-12),
@@ -65,10 +59,10 @@ class WeightQuantizer(Quantizer):
     def annotate(self, model: GraphModule) -> GraphModule:
         """Mark what is to be observed; called by `prepare_pt2e`."""
         for node in model.graph.nodes:
-            if node.target is _CONVOLUTION and _inside(node, self.module) and not _is_depthwise(node):
+            if node.target is _CONVOLUTION and is_inside(node, self.module) and not _is_depthwise(node):
                 source, weight = node.args[:2]
                 node.meta["quantization_annotation"] = QuantizationAnnotation(
-                    {source: _DYNAMIC, weight: _WEIGHT}, _annotated=True
+                    {source: _DYNAMIC, weight: INT8_WEIGHT}, _annotated=True
                 )
         return model
 
@@ -85,11 +79,11 @@ class StaticQuantizer(Quantizer):
     def annotate(self, model: GraphModule) -> GraphModule:
         """Mark what is to be observed; called by `prepare_pt2e`."""
         for node in model.graph.nodes:
-            if node.op != "call_function" or not _inside(node, self.module):
+            if node.op != "call_function" or not is_inside(node, self.module):
                 continue
             if node.target is _CONVOLUTION:
                 source, weight = node.args[:2]
-                _annotate(node, {source: _ACTIVATION, weight: _WEIGHT})
+                _annotate(node, {source: _ACTIVATION, weight: INT8_WEIGHT})
             elif node.target in _ARITHMETIC and all(isinstance(a, Node) for a in node.args[:2]):
                 _annotate(node, dict.fromkeys(node.args[:2], _ACTIVATION))
             elif node.target is _CONCATENATION:
@@ -107,14 +101,6 @@ class StaticQuantizer(Quantizer):
 
     def validate(self, model: GraphModule) -> None:
         """Nothing to check here: the exporter counts what is int8 in the finished file."""
-
-
-def _inside(node: Node, module: str) -> bool:
-    """Was the node traced from `module` or a part of it?"""
-    return any(
-        name == module or name.startswith(f"{module}.")
-        for name, _ in node.meta.get("nn_module_stack", {}).values()
-    )
 
 
 def _is_depthwise(node: Node) -> bool:
