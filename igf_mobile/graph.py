@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from igf_mobile.hourglass import JoinedConv
 from igf_mobile.model import Generator
 
 Layout = Literal["NCHW", "NHWC"]
@@ -25,6 +26,8 @@ def fold_batch_norms(model: Generator) -> Generator:
         raise ValueError("fold_batch_norms needs a model in eval mode; call model.eval() first")
     folded = copy.deepcopy(model)
     for sequence in folded.modules():
+        if isinstance(sequence, JoinedConv):
+            _fold_joined(sequence)
         if not isinstance(sequence, nn.Sequential):
             continue
         for i in range(len(sequence) - 1):
@@ -33,6 +36,20 @@ def fold_batch_norms(model: Generator) -> Generator:
                 sequence[i] = fuse_conv_bn_eval(convolution, norm)
                 sequence[i + 1] = nn.Identity()
     return folded
+
+
+def _fold_joined(joined: JoinedConv) -> None:
+    """Fold the norm of the sum into its parts; the first one takes the bias."""
+    norm = joined.norm
+    assert isinstance(norm, nn.BatchNorm2d) and norm.running_var is not None
+    shift = copy.deepcopy(norm)
+    for i, part in enumerate(joined.parts):
+        assert isinstance(part, nn.Conv2d)
+        joined.parts[i] = fuse_conv_bn_eval(part, shift)
+        # A share of the sum has no share of the mean and the bias left.
+        nn.init.zeros_(shift.running_mean)  # type: ignore[arg-type]
+        nn.init.zeros_(shift.bias)
+    joined.norm = nn.Identity()
 
 
 class ExportGraph(nn.Module):

@@ -1,8 +1,9 @@
-"""The network proper: 59,466 parameters from image, mask and two-colour evidence to corrections.
+"""The network proper: 59,466 parameters from image, mask and the closed form's evidence to corrections.
 
-Paper 3.2 and figure 2. The paper gives the widths (4, 4, 8, 16, 32), the depthwise first two
-convolutions and shortcuts, the two residual blocks, the attention and the count; kernels and the
-decoder's widths are reconstructed. Upsampling is resize + convolution, because transposed
+After paper 3.2 and figure 2: an hourglass to 1/32 with two residual blocks, attention and shortcuts, and
+the paper's count of parameters. Two depthwise convolutions at full resolution are one convolution
+of 4x4 pixels to 8 channels here: the paper's cost more time than all that follows (issue 5), and 4
+channels saw too little. Upsampling is resize + convolution, because transposed
 convolutions do not survive int8 (LiteRT refuses the file, PT2E leaves them float), and it follows
 the convolution, which is cheaper at the smaller size.
 
@@ -12,12 +13,42 @@ This module is what `w8a8` quantizes; all arithmetic outside it stays float.
 import torch
 from torch import Tensor, nn
 
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, TwoColour, upsample
+from igf_mobile.start import ESTIMATES, EVIDENCE, Start
+from igf_mobile.two_colour import COEFFICIENT_STRIDE, upsample
 
 PARAMETER_COUNT = 59_466
 """Trainable parameters (paper 3.4)."""
 
 _ATTENTION_STRIDE = 32
+
+
+class JoinedConv(nn.Module):
+    """A convolution over several inputs, + batch norm + ReLU; the inputs need no concatenation.
+
+    conv(cat(x, y)) = conv_x(x) + conv_y(y). The parts have different ranges (features without bound,
+    evidence in [0,1]), and in int8 a concatenation would force one scale on all of them.
+    """
+
+    def __init__(self, inputs: tuple[int, ...], outputs: int, kernel: int = 3, stride: int = 1) -> None:
+        super().__init__()
+        padding = 1 if kernel == 3 else 0
+        self.parts = nn.ModuleList(
+            nn.Conv2d(channels, outputs, kernel, stride, padding, bias=False) for channels in inputs
+        )
+        self.norm = nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU()
+        for part in self.parts:
+            # As He et al. 2015 for all inputs at once.
+            std = (2.0 / (sum(inputs) * kernel * kernel)) ** 0.5
+            nn.init.normal_(part.weight, std=std)  # type: ignore[arg-type]
+
+    def forward(self, *xs: Tensor) -> Tensor:
+        """One (B,channels,h,w) for each of `inputs` -> (B,outputs,h/stride,w/stride)."""
+        total: Tensor = self.parts[0](xs[0])
+        for part, x in zip(list(self.parts)[1:], xs[1:], strict=True):
+            total = total + part(x)
+        y: Tensor = self.relu(self.norm(total))
+        return y
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -47,24 +78,21 @@ class ResidualBlock(nn.Module):
 
 
 class DecoderLevel(nn.Module):
-    """Convolve, upsample x2, join the depthwise shortcut (and evidence), convolve."""
+    """Convolve, upsample x2, join what the encoder had at this size, convolve."""
 
-    def __init__(self, inputs: int, outputs: int, shortcut: int, evidence: int = 0) -> None:
+    def __init__(self, inputs: int, outputs: int, *joined: int) -> None:
         super().__init__()
         self.reduce = _conv(inputs, outputs)
-        self.shortcut = _conv(shortcut, shortcut, groups=shortcut)
-        self.fuse = _conv(outputs + shortcut + evidence, outputs)
+        self.fuse = JoinedConv((outputs, *joined), outputs)
 
-    def forward(self, x: Tensor, encoded: Tensor, *evidence: Tensor) -> Tensor:
-        """(B,inputs,h,w), (B,shortcut,2h,2w) -> (B,outputs,2h,2w)."""
-        y: Tensor = self.fuse(
-            torch.cat([upsample(self.reduce(x), 2), self.shortcut(encoded), *evidence], dim=1)
-        )
+    def forward(self, x: Tensor, *encoded: Tensor) -> Tensor:
+        """(B,inputs,h,w), one (B,channels,2h,2w) for each of `joined` -> (B,outputs,2h,2w)."""
+        y: Tensor = self.fuse(upsample(self.reduce(x), 2), *encoded)
         return y
 
 
 class Hourglass(nn.Module):
-    """Corrections to the two-colour coefficients, at a quarter of the image's resolution.
+    """Corrections to the start's coefficients, at a quarter of the image's resolution.
 
     Args:
         width: multiplies all channel counts; 1 is the paper's network and the one with
@@ -74,37 +102,34 @@ class Hourglass(nn.Module):
     def __init__(self, width: int = 1) -> None:
         super().__init__()
         c8, c16, c32 = 8 * width, 16 * width, 32 * width
-        # The first depthwise convolution is split in two so that nobody has to concatenate the
-        # image and the mask at full resolution; the parameters are those of one with 4 channels.
-        self.stem_image = _conv(3, 3, stride=2, groups=3)
-        self.stem_mask = _conv(1, 1, stride=2)
-        self.stem = _conv(4, 4, stride=2, groups=4)
-        self.encode_8 = _conv(4 + 8, c8, stride=2)
+        self.stem = JoinedConv((3, 1), c8, kernel=COEFFICIENT_STRIDE, stride=COEFFICIENT_STRIDE)
+        self.encode_8 = JoinedConv((c8, EVIDENCE, 3), c8, stride=2)
         self.encode_16 = _conv(c8, c16, stride=2)
         self.encode_32 = _conv(c16, c32, stride=2)
         self.residual = nn.Sequential(ResidualBlock(c32), ResidualBlock(c32))
-        self.attention = nn.Sequential(nn.Conv2d(c32 + 1, 2, 5, padding=2, bias=False), nn.BatchNorm2d(2))
-        self.decode_16 = DecoderLevel(c32, c16, shortcut=c16)
-        self.decode_8 = DecoderLevel(c16, c8, shortcut=c8)
-        self.decode_4 = DecoderLevel(c8, c8, shortcut=4, evidence=2)
-        self.slope_head = nn.Conv2d(c8 + 1, 3, 3, padding=1)
-        self.alpha_head = nn.Conv2d(c8 + 1, 1, 3, padding=1)
+        self.attention = nn.Sequential(nn.Conv2d(c32 + 1, 2, 1, bias=False), nn.BatchNorm2d(2))
+        self.shortcut_16 = _conv(c16, c16, groups=c16)
+        self.shortcut_8 = _conv(c8, c8, groups=c8)
+        self.decode_16 = DecoderLevel(c32, c16, c16)
+        self.decode_8 = DecoderLevel(c16, c8, c8)
+        self.decode_4 = DecoderLevel(c8, c8, c8, EVIDENCE)
+        self.slope_head = nn.Conv2d(c8 + ESTIMATES, 3, 3, padding=1)
+        self.alpha_head = nn.Conv2d(c8 + ESTIMATES, 1, 3, padding=1)
         for head in (self.slope_head, self.alpha_head):
-            # Zero: training starts from the two-colour matte, not from noise.
+            # Zero: training starts from the closed form, not from noise.
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)  # type: ignore[arg-type]
 
-    def forward(self, guidance: Tensor, weak_mask: Tensor, start: TwoColour) -> tuple[Tensor, Tensor]:
+    def forward(self, guidance: Tensor, weak_mask: Tensor, start: Start) -> tuple[Tensor, Tensor]:
         """Corrections (slope (B,3,H/4,W/4), alpha_lr (B,1,H/4,W/4)), unbounded.
 
         Args:
             guidance: (B,3,H,W) in [0,1], H and W divisible by 32.
             weak_mask: (B,1,H,W) in [0,1].
-            start: the two-colour fit of both.
+            start: the closed form of both.
         """
-        evidence = torch.cat([start.alpha_lr, start.misfit], dim=1)
-        e4 = self.stem(torch.cat([self.stem_image(guidance), self.stem_mask(weak_mask)], dim=1))
-        e8 = self.encode_8(torch.cat([e4, start.image_lr, start.contrast, evidence], dim=1))
+        e4 = self.stem(guidance, weak_mask)
+        e8 = self.encode_8(e4, start.evidence, start.contrast)
         e16 = self.encode_16(e8)
         bottleneck = self.residual(self.encode_32(e16))
 
@@ -114,10 +139,10 @@ class Hourglass(nn.Module):
         attention_8 = torch.sigmoid(logits[:, 0:1])
         attention_4 = torch.sigmoid(upsample(logits[:, 1:2], 2))
 
-        d16 = self.decode_16(bottleneck, e16)
-        d8 = self.decode_8(d16, e8) * attention_8
-        d4 = self.decode_4(d8, e4, evidence) * attention_4
-        features = torch.cat([d4, start.alpha_lr], dim=1)
+        d16 = self.decode_16(bottleneck, self.shortcut_16(e16))
+        d8 = self.decode_8(d16, self.shortcut_8(e8)) * attention_8
+        d4 = self.decode_4(d8, e4, start.evidence) * attention_4
+        features = torch.cat([d4, start.estimates], dim=1)
         return self.slope_head(features), self.alpha_head(features)
 
 

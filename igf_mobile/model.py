@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from igf_mobile.hourglass import Hourglass
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, channel_sum, two_colour, unit_clamp, upsample
+from igf_mobile.start import closed_form_start
+from igf_mobile.two_colour import COEFFICIENT_STRIDE, channel_sum, unit_clamp, upsample
 
 STRIDE = 32
 """Height and width must be multiples of this: five stride-2 convolutions."""
@@ -69,7 +70,7 @@ class Generator(nn.Module):
             guidance: (B,3,H,W) in [0,1], H and W divisible by 32.
             weak_mask: (B,1,H,W) in [0,1].
         """
-        start = two_colour(guidance, weak_mask)
+        start = closed_form_start(guidance, weak_mask)
         slope_correction, alpha_correction = self.hourglass(guidance, weak_mask, start)
         alpha_lr = self._unit(start.alpha_lr + alpha_correction)
         gate = 4.0 * alpha_lr * (1.0 - alpha_lr)
