@@ -141,7 +141,8 @@ class BatchLoader:
 
         options: dict[str, Any] = {"prefetch_factor": self.prefetch} if self.workers else {}
         if self.workers:
-            # OpenCV's thread pool does not survive a fork: a worker would wait for it for ever.
+            # OpenCV's thread pool does not survive a fork: a worker that touches it, be it to set the
+            # number of threads, waits for ever. Workers inherit the 0.
             cv2.setNumThreads(0)
         # a sampler of steps over a dataset of steps: DataLoader keeps the order whatever worker is first
         loader: DataLoader[Any] = DataLoader(
@@ -149,7 +150,6 @@ class BatchLoader:
             batch_size=None,
             sampler=self.steps,
             num_workers=self.workers,
-            worker_init_fn=_calm_worker,
             **options,
         )
         yield from loader
@@ -174,10 +174,6 @@ class _Steps:
 
         arrays = sample_batch(self.composites, self.seed, step, self.batch_size, self.crop, self.pool)
         return tuple(torch.from_numpy(array) for array in arrays)
-
-
-def _calm_worker(_worker: int) -> None:
-    cv2.setNumThreads(1)
 
 
 def _try_mask(alpha: U8, rng: Rng) -> U8 | None:
