@@ -210,12 +210,13 @@ def _gaussian_derivatives(device: torch.device, dtype: torch.dtype) -> Tensor:
 def edge_loss(alpha: Tensor, target: Tensor) -> Tensor:
     """Squared difference of the gradient magnitudes: what the benchmark's Grad measures, as a mean.
 
-    Not in the paper. Pixels nearer than 4 to the border are left out.
+    Not in the paper. Every second pixel of every second row is looked at, which loses nothing at this
+    sigma and takes a quarter of the time; pixels nearer than 4 to the border are left out.
     """
     bank = _gaussian_derivatives(alpha.device, alpha.dtype)
 
     def magnitude(x: Tensor) -> Tensor:
-        return (F.conv2d(x, bank).square().sum(dim=1) + 1e-6).sqrt()
+        return (F.conv2d(x, bank, stride=2).square().sum(dim=1) + 1e-6).sqrt()
 
     return F.mse_loss(magnitude(alpha), magnitude(target))
 
