@@ -41,7 +41,8 @@ def apply_coefficients(coefficients: Tensor, guidance: Tensor) -> Tensor:
         full = nn.functional.interpolate(
             coefficients, size=(height, width), mode="bilinear", align_corners=False
         )
-    return channel_sum(full[:, 0:3] * guidance) + full[:, 3:4]
+    slope, offset = full.split([3, 1], dim=1)
+    return channel_sum(slope * guidance) + offset
 
 
 class Generator(nn.Module):
