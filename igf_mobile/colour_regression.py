@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from igf_mobile.two_colour import unit_clamp
+from igf_mobile.two_colour import channel_sum, unit_clamp
 
 CELL = 8
 """Side of a cell in blocks of 4 pixels; three cells are 96 pixels, more than a bad mask's reach."""
@@ -44,57 +44,59 @@ def colour_regression(image_lr: Tensor, mask_lr: Tensor) -> ColourRegression:
         image_lr: (B,3,h,w) in [0,1], h and w divisible by 8.
         mask_lr: (B,1,h,w) in [0,1].
     """
-    samples, sides = _samples(image_lr, mask_lr)
-    pixels = _by_cell(image_lr)
-    # Seen from the cell's mean colour: in float16 the difference of large squares would drown.
-    centre = pixels.mean(dim=2, keepdim=True)
-    pixels, samples = pixels - centre, samples - centre
-    distance = (
-        _squared(pixels) + _squared(samples).transpose(2, 3) - 2.0 * pixels @ samples.transpose(2, 3)
-    ) * _INVERSE_VARIANCE
-    nearness = 1.0 / (1.0 + distance)
-    inside, outside = _from_cells(nearness * nearness @ sides, image_lr.shape[2:]).split(1, dim=1)
+    centre = F.avg_pool2d(image_lr, CELL)
+    keys, sides = _samples(image_lr, mask_lr, centre)
+    # 1 + |q - k|^2 / sigma^2 as one product of [q, |q|^2, 1] and [-2 k, 1, |k|^2], scaled.
+    distance = torch.bmm(_queries(image_lr, centre), keys)
+    nearness = 1.0 / distance
+    votes = torch.bmm(nearness * nearness, sides)
+    inside, outside = _from_cells(votes, image_lr.shape).split(1, dim=1)
     total = inside + outside
     alpha = (inside + _TINY * mask_lr) / (total + _TINY)
     return ColourRegression(unit_clamp(2.0 * alpha - 0.5), unit_clamp(total))
 
 
-def _squared(x: Tensor) -> Tensor:
-    return (x * x).sum(dim=3, keepdim=True)
+def _queries(image_lr: Tensor, centre: Tensor) -> Tensor:
+    """(N,64,5): colour, its square and 1 for the pixels of each of N = B * h/8 * w/8 cells.
+
+    Seen from the cell's mean colour: in float16 the difference of large squares would drown.
+    """
+    batch = image_lr.shape[0]
+    pixels = F.pixel_unshuffle(image_lr, CELL).reshape(batch, 3, CELL * CELL, -1)
+    pixels = pixels - centre.reshape(batch, 3, 1, -1)
+    squared = channel_sum(pixels * pixels)
+    queries = torch.cat([pixels, squared, torch.ones_like(squared)], dim=1)
+    return queries.permute(0, 3, 2, 1).reshape(-1, CELL * CELL, 5)
 
 
-def _samples(image_lr: Tensor, mask_lr: Tensor) -> tuple[Tensor, Tensor]:
-    """Colours (B,N,18,3) and shares (B,N,18,2) around each of N cells: nine masked, nine unmasked."""
+def _samples(image_lr: Tensor, mask_lr: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
+    """Keys (N,5,18) and shares (N,18,2) around each cell: nine masked and nine unmasked colours."""
     mask = F.avg_pool2d(mask_lr, CELL)
     inside = F.avg_pool2d(image_lr * mask_lr, CELL)
-    outside = F.avg_pool2d(image_lr, CELL) - inside
     other = 1.0 - mask
     nothing = torch.zeros_like(mask)
-    sides = [
-        torch.cat([inside / (mask + _TINY), mask, nothing], dim=1),
-        torch.cat([outside / (other + _TINY), nothing, other], dim=1),
-    ]
-    around = torch.cat([_neighbours(side) for side in sides], dim=2)
-    return around[..., :3], around[..., 3:]
+    sides = [inside / (mask + _TINY), mask, nothing, (centre - inside) / (other + _TINY), nothing, other]
+    batch = mask.shape[0]
+    around = _neighbours(torch.cat(sides, dim=1)).reshape(batch, 18, 5, -1)
+    colours, shares = around.split([3, 2], dim=2)
+    colours = (colours - centre.reshape(batch, 1, 3, -1)).transpose(1, 2)
+    squared = channel_sum(colours * colours)
+    keys = torch.cat([-2.0 * colours, torch.ones_like(squared), squared], dim=1) * _INVERSE_VARIANCE
+    keys = keys + keys.new_tensor([0.0, 0.0, 0.0, 0.0, 1.0]).reshape(1, 5, 1, 1)
+    return keys.permute(0, 3, 1, 2).reshape(-1, 5, 18), shares.permute(0, 3, 1, 2).reshape(-1, 18, 2)
 
 
 def _neighbours(x: Tensor) -> Tensor:
-    """(B,C,r,c) -> (B,r*c,9,C): each cell's 3 x 3 surroundings, zeros beyond the border."""
+    """(B,C,r,c) -> (B,9C,r,c): each cell's 3 x 3 surroundings, zeros beyond the border."""
     rows, columns = x.shape[2:]
     padded = F.pad(x, (1, 1, 1, 1))
-    shifted = [padded[:, :, y : y + rows, z : z + columns] for y in range(3) for z in range(3)]
-    return torch.stack(shifted, dim=1).flatten(3).permute(0, 3, 1, 2)
+    # XNNPACK concatenates at most five tensors.
+    across = torch.cat([padded[:, :, :, i : i + columns] for i in range(3)], dim=1)
+    return torch.cat([across[:, :, i : i + rows] for i in range(3)], dim=1)
 
 
-def _by_cell(x: Tensor) -> Tensor:
-    """(B,C,h,w) -> (B,N,64,C)."""
-    batch, channels = x.shape[:2]
-    blocks = F.pixel_unshuffle(x, CELL)
-    return blocks.reshape(batch, channels, CELL * CELL, -1).permute(0, 3, 2, 1)
-
-
-def _from_cells(x: Tensor, size: torch.Size) -> Tensor:
-    """(B,N,64,C) -> (B,C,h,w)."""
-    batch, channels = x.shape[0], x.shape[3]
-    blocks = x.permute(0, 3, 2, 1).reshape(batch, channels * CELL * CELL, size[0] // CELL, size[1] // CELL)
-    return F.pixel_shuffle(blocks, CELL)
+def _from_cells(x: Tensor, shape: torch.Size) -> Tensor:
+    """(N,64,C) -> (B,C,h,w)."""
+    batch, _, height, width = shape
+    blocks = x.reshape(batch, -1, CELL * CELL, x.shape[2]).permute(0, 3, 2, 1)
+    return F.pixel_shuffle(blocks.reshape(batch, -1, height // CELL, width // CELL), CELL)
