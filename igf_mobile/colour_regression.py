@@ -48,7 +48,9 @@ def colour_regression(image_lr: Tensor, mask_lr: Tensor) -> ColourRegression:
     keys, sides = _samples(image_lr, mask_lr, centre)
     # 1 + |q - k|^2 / sigma^2 as one product of [q, |q|^2, 1] and [-2 k, 1, |k|^2], scaled.
     distance = torch.bmm(_queries(image_lr, centre), keys)
-    nearness = 1.0 / distance
+    # ExecuTorch's XNNPACK delegate takes no reciprocal.
+    root = torch.rsqrt(distance)
+    nearness = root * root
     votes = torch.bmm(nearness * nearness, sides)
     inside, outside = _from_cells(votes, image_lr.shape).split(1, dim=1)
     total = inside + outside
@@ -65,7 +67,7 @@ def _queries(image_lr: Tensor, centre: Tensor) -> Tensor:
     pixels = F.pixel_unshuffle(image_lr, CELL).reshape(batch, 3, CELL * CELL, -1)
     pixels = pixels - centre.reshape(batch, 3, 1, -1)
     squared = channel_sum(pixels * pixels)
-    queries = torch.cat([pixels, squared, torch.ones_like(squared)], dim=1)
+    queries = _with_row(torch.cat([pixels, squared], dim=1), 1.0)
     return queries.permute(0, 3, 2, 1).reshape(-1, CELL * CELL, 5)
 
 
@@ -74,16 +76,28 @@ def _samples(image_lr: Tensor, mask_lr: Tensor, centre: Tensor) -> tuple[Tensor,
     mask = F.avg_pool2d(mask_lr, CELL)
     inside = F.avg_pool2d(image_lr * mask_lr, CELL)
     other = 1.0 - mask
-    nothing = torch.zeros_like(mask)
-    sides = [inside / (mask + _TINY), mask, nothing, (centre - inside) / (other + _TINY), nothing, other]
+    masked = _with_row(torch.cat([inside / (mask + _TINY), mask], dim=1), 0.0)
+    unmasked = _with_row((centre - inside) / (other + _TINY), 0.0)
     batch = mask.shape[0]
-    around = _neighbours(torch.cat(sides, dim=1)).reshape(batch, 18, 5, -1)
+    around = _neighbours(torch.cat([masked, unmasked, other], dim=1)).reshape(batch, 18, 5, -1)
     colours, shares = around.split([3, 2], dim=2)
     colours = (colours - centre.reshape(batch, 1, 3, -1)).transpose(1, 2)
     squared = channel_sum(colours * colours)
-    keys = torch.cat([-2.0 * colours, torch.ones_like(squared), squared], dim=1) * _INVERSE_VARIANCE
-    keys = keys + keys.new_tensor([0.0, 0.0, 0.0, 0.0, 1.0]).reshape(1, 5, 1, 1)
+    factors = _with_row(-2.0 * _INVERSE_VARIANCE * colours, _INVERSE_VARIANCE)
+    keys = torch.cat([factors, _INVERSE_VARIANCE * squared + 1.0], dim=1)
     return keys.permute(0, 3, 1, 2).reshape(-1, 5, 18), shares.permute(0, 3, 1, 2).reshape(-1, 18, 2)
+
+
+def _with_row(x: Tensor, value: float) -> Tensor:
+    """(B,C,h,w) -> (B,C+1,h,w), the last channel constant.
+
+    Written out it would be a large constant in the file, and LiteRT does not delegate padding with
+    anything but zeros.
+    """
+    padded = F.pad(x, (0, 0, 0, 0, 0, 1))
+    if value == 0.0:
+        return padded
+    return padded + x.new_tensor([0.0] * x.shape[1] + [value]).reshape(1, -1, 1, 1)
 
 
 def _neighbours(x: Tensor) -> Tensor:

@@ -90,5 +90,29 @@ def restore_clamps(exported: GraphModule) -> None:
     exported.recompile()
 
 
+def slices_for_splits(exported: GraphModule) -> None:
+    """Write each part of a split as a slice, in place: XNNPACK's delegate in ExecuTorch takes no splits.
+
+    The model splits because the gradient of slices costs a filled tensor each.
+    """
+    splits = (torch.ops.aten.split.Tensor, torch.ops.aten.split_with_sizes.default)
+    for node in list(exported.graph.nodes):
+        if node.target not in splits:
+            continue
+        source, axis = node.args[0], node.args[2]
+        start = 0
+        for index, part in enumerate(node.meta["val"]):
+            end = start + part.shape[axis]
+            for user in [user for user in node.users if user.args[1] == index]:
+                with exported.graph.inserting_before(user):
+                    arguments = (source, axis, start, end)
+                    piece = exported.graph.call_function(torch.ops.aten.slice.Tensor, arguments)
+                piece.meta.update(user.meta)
+                user.replace_all_uses_with(piece)
+            start = end
+    exported.graph.eliminate_dead_code()
+    exported.recompile()
+
+
 def _is_multiple(node: Node, factor: float) -> bool:
     return node.target is torch.ops.aten.mul.Tensor and bool(node.args[1] == factor)

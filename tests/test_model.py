@@ -12,28 +12,28 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from igf_mobile.backends.base import FloatArray
-from igf_mobile.hourglass import PARAMETER_COUNT, parameter_count
+from igf_mobile.hourglass import PARAMETER_COUNT, JoinedConv, parameter_count
 from igf_mobile.model import STRIDE, Generator, apply_coefficients
-from igf_mobile.two_colour import two_colour
+from igf_mobile.start import closed_form_start
 
 Pairs = list[tuple[FloatArray, FloatArray]]
 
 # Part -> parameters: 3 x 3 kernels, inputs * outputs * 9, and two numbers of batch norm per output.
-# The attention is 5 x 5; the two heads have a bias and no norm.
+# The stem is 4 x 4, the attention 1 x 1; the two heads have a bias and no norm.
 BY_HAND = {
-    "stem_image": 3 * 9 + 2 * 3,
-    "stem_mask": 1 * 9 + 2 * 1,
-    "stem": 4 * 9 + 2 * 4,
-    "encode_8": (4 + 3 + 3 + 2) * 8 * 9 + 2 * 8,
+    "stem": (3 + 1) * 8 * 16 + 2 * 8,
+    "encode_8": (8 + 7 + 3) * 8 * 9 + 2 * 8,
     "encode_16": 8 * 16 * 9 + 2 * 16,
     "encode_32": 16 * 32 * 9 + 2 * 32,
     "residual": 2 * 2 * (32 * 32 * 9 + 2 * 32),
-    "attention": (32 + 1) * 2 * 25 + 2 * 2,
-    "decode_16": (32 * 16 * 9 + 32) + (16 * 9 + 32) + ((16 + 16) * 16 * 9 + 32),
-    "decode_8": (16 * 8 * 9 + 16) + (8 * 9 + 16) + ((8 + 8) * 8 * 9 + 16),
-    "decode_4": (8 * 8 * 9 + 16) + (4 * 9 + 8) + ((8 + 4 + 2) * 8 * 9 + 16),
-    "slope_head": (8 + 1) * 3 * 9 + 3,
-    "alpha_head": (8 + 1) * 1 * 9 + 1,
+    "attention": (32 + 1) * 2 + 2 * 2,
+    "shortcut_16": 16 * 9 + 32,
+    "shortcut_8": 8 * 9 + 16,
+    "decode_16": (32 * 16 * 9 + 32) + ((16 + 16) * 16 * 9 + 32),
+    "decode_8": (16 * 8 * 9 + 16) + ((8 + 8) * 8 * 9 + 16),
+    "decode_4": (8 * 8 * 9 + 16) + ((8 + 8 + 7) * 8 * 9 + 16),
+    "slope_head": (8 + 4) * 3 * 9 + 3,
+    "alpha_head": (8 + 4) * 1 * 9 + 1,
 }
 
 
@@ -72,8 +72,20 @@ def test_the_whole_has_the_count_of_the_paper() -> None:
     assert parameter_count(Generator()) == 59_466 == PARAMETER_COUNT
 
 
-def test_22_convolutions() -> None:
-    assert sum(isinstance(module, nn.Conv2d) for module in Generator().modules()) == 22
+def test_26_convolutions() -> None:
+    """A joined one counts once for each of its inputs."""
+    assert sum(isinstance(module, nn.Conv2d) for module in Generator().modules()) == 26
+
+
+def test_a_joined_convolution_is_one_over_the_concatenation() -> None:
+    torch.manual_seed(0)
+    joined = JoinedConv((2, 3), 4, stride=2).eval()
+    x, y = torch.rand(1, 2, 8, 8), torch.rand(1, 3, 8, 8)
+    weight = torch.cat([part.weight for part in joined.parts], dim=1)  # type: ignore[arg-type]
+    whole = nn.functional.conv2d(torch.cat([x, y], dim=1), weight, stride=2, padding=1)
+    torch.testing.assert_close(joined(x, y), joined.norm(whole).relu(), atol=1e-6, rtol=0.0)
+
+
 
 
 @settings(max_examples=12, deadline=None)
@@ -120,10 +132,10 @@ def test_apply_coefficients_equals_its_definition(size: tuple[int, int]) -> None
         np.testing.assert_allclose(found[item, 0].numpy(), wanted, atol=5e-6, rtol=0.0)  # measured: 2.6e-6
 
 
-def test_at_init_the_matte_is_the_two_colour_start(photographs: Callable[..., Pairs]) -> None:
+def test_at_init_the_matte_is_the_closed_form_start(photographs: Callable[..., Pairs]) -> None:
     guidance, mask = (torch.from_numpy(x) for x in photographs((64, 64))[0])
     with torch.no_grad():
-        start = two_colour(guidance, mask)
+        start = closed_form_start(guidance, mask)
         alpha, coefficients = Generator().eval()(guidance, mask)
     slope = 4.0 * start.alpha_lr * (1.0 - start.alpha_lr) * start.slope
     torch.testing.assert_close(coefficients[:, :3], slope, atol=1e-5, rtol=0.0)

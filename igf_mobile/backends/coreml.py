@@ -112,12 +112,13 @@ def _convert(
     import torch
 
     from igf_mobile.coreml_quantizer import quantize_module
-    from igf_mobile.graph import ExportGraph, restore_clamps
+    from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
 
     recipe = _RECIPES[scheme]
     example = (torch.zeros(1, 3, *size), torch.zeros(1, 1, *size))
     graph = torch.export.export(ExportGraph(model), example).module()
     restore_clamps(graph)
+    slices_for_splits(graph)
     if recipe.int8 == "weights and activations":
         graph = quantize_module(graph, _NETWORK, calibration, activations=True)
     elif recipe.int8 == "weights":

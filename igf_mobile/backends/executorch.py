@@ -19,7 +19,7 @@ from igf_mobile.backends.base import (
 )
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
-from igf_mobile.graph import ExportGraph, restore_clamps
+from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
 from igf_mobile.model import Generator
 
 _NETWORK = "model.hourglass"
@@ -86,6 +86,7 @@ def export(
     graph: Any = torch.export.export(_HalfGraph(model) if scheme == "fp16" else ExportGraph(model), example)
     graph = graph.module()
     restore_clamps(graph)
+    slices_for_splits(graph)
     if scheme in ("w8", "w8a8"):
         graph = _quantized(graph, scheme, calibration or [(example[0].numpy(), example[1].numpy())])
     partitioners: list[Any] = [XnnpackPartitioner()]

@@ -1,0 +1,142 @@
+"""The colour regression against its formula, pixel by pixel in float64, and what it is there for."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from igf_mobile.backends.base import FloatArray
+from igf_mobile.colour_regression import ColourRegression, colour_regression
+from igf_mobile.two_colour import two_colour
+
+Pairs = list[tuple[FloatArray, FloatArray]]
+Array = NDArray[np.float64]
+
+CELL, INVERSE_VARIANCE, TINY = 8, 200.0, 1e-3
+
+# Part -> largest difference of float32 from float64 over three photographs, and what was measured.
+LIMITS = {"alpha_lr": 8e-5, "support": 3e-4}  # 3.6e-5, 1.5e-4
+
+
+def lowered(pair: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
+    """Means of 4x4 pixels: (3,h,w) and (h,w)."""
+    image, mask = (x[0].reshape(x.shape[1], x.shape[2] // 4, 4, x.shape[3] // 4, 4).mean((2, 4)) for x in pair)
+    return image, mask[0]
+
+
+def regress(image: FloatArray, mask: FloatArray) -> ColourRegression:
+    return colour_regression(torch.from_numpy(image[None].copy()), torch.from_numpy(mask[None, None].copy()))
+
+
+def evaluate(image: Array, mask: Array) -> dict[str, Array]:
+    """The docstring's equation on (3,h,w) and (h,w)."""
+    h, w = mask.shape
+    cells: dict[tuple[int, int], tuple[Array, float, Array, float]] = {}
+    for i in range(h // CELL):
+        for j in range(w // CELL):
+            block = np.s_[i * CELL : (i + 1) * CELL, j * CELL : (j + 1) * CELL]
+            m, colours = mask[block], image[:, block[0], block[1]]
+            share = float(m.mean())
+            foreground = (colours * m).mean((1, 2)) / (share + TINY)
+            background = (colours * (1 - m)).mean((1, 2)) / (1 - share + TINY)
+            cells[i, j] = (foreground, share, background, 1 - share)
+    result = {"alpha_lr": np.zeros((h, w)), "support": np.zeros((h, w))}
+    for y in range(h):
+        for x in range(w):
+            inside = outside = 0.0
+            for i in range(y // CELL - 1, y // CELL + 2):
+                for j in range(x // CELL - 1, x // CELL + 2):
+                    if (i, j) in cells:
+                        foreground, share, background, other = cells[i, j]
+                        inside += share * near(image[:, y, x] - foreground)
+                        outside += other * near(image[:, y, x] - background)
+            alpha = (inside + TINY * mask[y, x]) / (inside + outside + TINY)
+            result["alpha_lr"][y, x] = min(max(2 * alpha - 0.5, 0.0), 1.0)
+            result["support"][y, x] = min(inside + outside, 1.0)
+    return result
+
+
+def near(difference: Array) -> float:
+    return float((1 + INVERSE_VARIANCE * difference @ difference) ** -2)
+
+
+def distances(found: ColourRegression, wanted: dict[str, Array]) -> dict[str, float]:
+    return {
+        name: float(np.abs(getattr(found, name)[0, 0].numpy() - value).max()) for name, value in wanted.items()
+    }
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_equals_a_slow_evaluation_in_float64(index: int, photographs: Callable[..., Pairs]) -> None:
+    image, mask = lowered(photographs((96, 128))[index])
+    wanted = evaluate(image.astype(np.float64), mask.astype(np.float64))
+    for name, distance in distances(regress(image, mask), wanted).items():
+        assert distance <= LIMITS[name], name
+
+
+def test_the_limits_catch_mutants(photographs: Callable[..., Pairs]) -> None:
+    image, mask = lowered(photographs((96, 128))[0])
+    wanted = evaluate(image.astype(np.float64), mask.astype(np.float64))
+    mutants = {
+        "image shifted": (np.roll(image, 1, axis=2), mask),
+        "mask shifted": (image, np.roll(mask, 1, axis=0)),
+        "mask dropped": (image, np.ones_like(mask)),
+        "sides swapped": (image, 1.0 - mask),
+    }
+    for name, inputs in mutants.items():
+        found = distances(regress(*inputs), wanted)
+        assert found["alpha_lr"] > 100 * LIMITS["alpha_lr"], name
+
+
+def test_many_colours_a_side_where_the_two_colour_model_has_one() -> None:
+    """Bars of red and green before their own mean: both sides have the same mean colour."""
+    image = np.zeros((3, 128, 128), np.float32)
+    image[:2] = 0.4
+    red = np.arange(128) // 32 % 2 == 0
+    image[0, :64], image[1, :64] = 0.8 * red, 0.8 * ~red
+    truth, mask = np.zeros((2, 128, 128), np.float32)
+    truth[:64], mask[:48] = 1.0, 1.0  # 16 rows are missing
+
+    band = np.s_[12:16, 6:26]
+    wanted = lowered((image[None], truth[None, None]))[1][band]
+    regression = regress(*lowered((image[None], mask[None, None]))).alpha_lr[0, 0].numpy()[band]
+    two = two_colour(torch.from_numpy(image[None]), torch.from_numpy(mask[None, None])).alpha_lr[0, 0].numpy()
+    assert np.abs(regression - wanted).mean() < 0.1
+    assert np.abs(two[band] - wanted).mean() > 0.3
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_one_side_only_gives_the_mask(value: float, photographs: Callable[..., Pairs]) -> None:
+    image, mask = lowered(photographs((64, 64))[0])
+    found = regress(image, np.full_like(mask, value))
+    assert bool((found.alpha_lr == value).all())
+
+
+def test_a_batch_is_its_samples(photographs: Callable[..., Pairs]) -> None:
+    pairs = [lowered(pair) for pair in photographs((64, 96))[:2]]
+    together = colour_regression(
+        torch.from_numpy(np.stack([image for image, _ in pairs])),
+        torch.from_numpy(np.stack([mask[None] for _, mask in pairs])),
+    )
+    for index, pair in enumerate(pairs):
+        alone = regress(*pair)
+        for name in ColourRegression._fields:
+            torch.testing.assert_close(
+                getattr(together, name)[index], getattr(alone, name)[0], atol=1e-6, rtol=0.0
+            )
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000), st.booleans())
+def test_ranges(seed: int, soft: bool) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.rand(1, 1, 16, 8, generator=generator)
+    found = colour_regression(torch.rand(1, 3, 16, 8, generator=generator), mask if soft else mask.round())
+    for values in found:
+        assert values.shape == (1, 1, 16, 8)
+        assert values.min() >= 0.0
+        assert values.max() <= 1.0 + 1e-6
