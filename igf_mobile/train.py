@@ -1,5 +1,8 @@
 """The training loop (paper 3.4): composites in, `last.safetensors` and `best.safetensors` out.
 
+Started by `torchrun`, several processes train one network: each takes its own batches, gradients are
+averaged, the first one validates, logs and writes.
+
 A run lives in a folder. Started again with the same configuration it goes on where its last state
 file stands, with the same bits as if it had never stopped.
 """
@@ -17,6 +20,7 @@ import torch
 from torch import Tensor
 
 from igf_mobile.checkpoint import CheckpointInfo, save_checkpoint
+from igf_mobile.distributed import Team, joined_team
 from igf_mobile.errors import IgfError
 from igf_mobile.losses import (
     discriminator_loss,
@@ -74,18 +78,26 @@ def train(
         IgfError: a loss became NaN, or the run in the folder has another configuration.
     """
     torch.set_num_threads(config.threads)
+    with joined_team() as team:
+        return _train(config, batches, validation, extend, team)
+
+
+def _train(
+    config: TrainConfig, batches: Batches | None, validation: Sequence[Any] | None, extend: bool, team: Team
+) -> Path:
     run = Path(config.run_dir)
     state_path = run / STATE_FILE
     resumed = state_path.is_file()
     state = load_state(state_path, config, extend) if resumed else new_state(config)
-    drop_log_after(run / LOG_FILE, state.step)
+    if team.leads:
+        drop_log_after(run / LOG_FILE, state.step)
     if state.step >= config.steps:
         return _result(run, state)
     if batches is None:
-        batches = composite_batches(config, state)
+        batches = composite_batches(config, state, team)
     if validation is None:
-        validation = held_out_batches(config) if config.validate_every else []
-    _Loop(config, state, [as_batch(b) for b in validation]).run(batches)
+        validation = held_out_batches(config) if config.validate_every and team.leads else []
+    _Loop(config, state, [as_batch(b, config.device) for b in validation], team).run(batches)
     return _result(run, state)
 
 
@@ -93,8 +105,11 @@ def _result(run: Path, state: TrainingState) -> Path:
     return run / (BEST_FILE if state.best_step >= 0 else LAST_FILE)
 
 
-def composite_batches(config: TrainConfig, state: TrainingState) -> Batches:
-    """Training batches from the composites under `config.data_root`; fixes the state's pool."""
+def composite_batches(config: TrainConfig, state: TrainingState, team: Team = Team()) -> Batches:  # noqa: B008
+    """Training batches from the composites under `config.data_root`; fixes the state's pool.
+
+    Step s of process r in a team of n is batch n s + r of the seed, so no two see the same.
+    """
     from igf_mobile.data.dataset import BatchLoader, Composites
 
     composites = Composites(Path(config.data_root), "train")
@@ -107,11 +122,10 @@ def composite_batches(config: TrainConfig, state: TrainingState) -> Batches:
         return BatchLoader(
             composites,
             config.seed,
-            start_step,
+            range(start_step * team.size + team.rank, config.steps * team.size, team.size),
             config.batch_size,
             config.crop,
             config.workers,
-            stop_step=config.steps,
             pool=state.pool,
         )
 
@@ -128,9 +142,9 @@ def held_out_batches(config: TrainConfig) -> list[Any]:
     return [sample_batch(composites, 0, step, size, config.crop) for step in range(count)]
 
 
-def as_batch(arrays: Any) -> Batch:
-    """Three arrays or tensors as contiguous float32 tensors."""
-    guidance, weak_mask, alpha = (torch.as_tensor(a).to(torch.float32) for a in arrays)
+def as_batch(arrays: Any, device: str = "cpu") -> Batch:
+    """Three arrays or tensors as contiguous float32 tensors on `device`."""
+    guidance, weak_mask, alpha = (torch.as_tensor(a).to(device, torch.float32) for a in arrays)
     return guidance, weak_mask, alpha
 
 
@@ -161,12 +175,16 @@ def update_average(averaged: Generator, generator: Generator, decay: float, step
 class _Loop:
     """One process's share of a run."""
 
-    def __init__(self, config: TrainConfig, state: TrainingState, validation: list[Batch]) -> None:
+    def __init__(
+        self, config: TrainConfig, state: TrainingState, validation: list[Batch], team: Team
+    ) -> None:
         self.config = config
         self.state = state
         self.validation = validation
+        self.team = team
+        self.generator = team.wrap(state.generator)
         self.run_dir = Path(config.run_dir)
-        self.log = RunLog(self.run_dir, config.tensorboard)
+        self.log = RunLog(self.run_dir, config.tensorboard) if team.leads else None
         self.saved_at = time.monotonic()
 
     def run(self, batches: Batches) -> None:
@@ -174,7 +192,8 @@ class _Loop:
         config, state = self.config, self.state
         if state.step == 0:
             self._log_baselines()
-        with caught_signals() as caught, progress_bar(state.step, config.steps) as advance:
+        bar = progress_bar(state.step, config.steps, show=self.team.leads)
+        with caught_signals() as caught, bar as advance:
             try:
                 self._steps(batches, caught, advance)
             except RuntimeError as error:
@@ -188,23 +207,23 @@ class _Loop:
 
     def _steps(self, batches: Batches, caught: list[int], advance: Callable[[int], None]) -> None:
         config, state = self.config, self.state
-        window = LossWindow(config.batch_size)
+        window = LossWindow(config.batch_size * self.team.size)
         iterator = iter(batches(state.step))
         while state.step < config.steps:
             with window.waiting():
-                batch = as_batch(_next(iterator, state.step))
+                batch = as_batch(_next(iterator, state.step), config.device)
             losses, matte = self._step(batch)
             state.step += 1
             window.add(losses)
             if state.step % config.log_every == 0 or state.step == config.steps:
                 self._log_window(window, matte, batch[0])
-                window = LossWindow(config.batch_size)
+                window = LossWindow(config.batch_size * self.team.size)
             if self.validation and config.validate_every and state.step % config.validate_every == 0:
                 self._validate()
             advance(state.step)
-            if caught:
+            if self.team.any(bool(caught)):
                 self._save()
-                name = signal.Signals(caught[0]).name
+                name = signal.Signals(caught[0]).name if caught else "a signal to another process"
                 raise TrainingStoppedError(f"{self.run_dir} stopped by {name}; saved after step {state.step}")
             if time.monotonic() - self.saved_at >= config.checkpoint_every_seconds:
                 self._save()
@@ -216,7 +235,7 @@ class _Loop:
         if config.channels_last:
             guidance = guidance.contiguous(memory_format=torch.channels_last)
         lr = learning_rate(config, state.step)
-        matte: Matte = state.generator(guidance, weak_mask)
+        matte: Matte = self.generator(guidance, weak_mask)
         logged: dict[str, float] = {}
         if state.discriminator is not None:
             logged |= self._discriminator_step((guidance, weak_mask, alpha), matte.alpha.detach(), lr)
@@ -265,6 +284,8 @@ class _Loop:
         """
         adam.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
+        if module is self.state.discriminator:
+            self.team.average_gradients(module)
         limit = self.config.clip_norm or math.inf
         norm = torch.nn.utils.clip_grad_norm_(module.parameters(), limit).item()
         if not (math.isfinite(norm) and math.isfinite(total.item())):
@@ -279,6 +300,8 @@ class _Loop:
         return norm
 
     def _log_window(self, window: LossWindow, matte: Matte, guidance: Tensor) -> None:
+        if self.log is None:
+            return
         few = Matte(matte.alpha[:_PROBE_SAMPLES], matte.coefficients[:_PROBE_SAMPLES].detach())
         mean_slope, share = detail_probe(few, guidance[:_PROBE_SAMPLES])
         step = self.state.step
@@ -286,17 +309,19 @@ class _Loop:
         self.log.write("train", step, values | {"mean_abs_slope": mean_slope, "detail_share": share})
 
     def _log_baselines(self) -> None:
-        """Errors of doing nothing: the mask itself, and the two-colour start."""
-        if not self.validation:
+        """Errors of doing nothing: the mask itself, and the closed-form start."""
+        if not self.validation or self.log is None:
             return
         with torch.random.fork_rng():
-            start = Generator().eval()
+            start = Generator().eval().to(self.config.device)
         self.log.write("mask", 0, validation_errors(lambda guidance, weak_mask: weak_mask, self.validation))
         start_errors = validation_errors(lambda guidance, mask: start(guidance, mask).alpha, self.validation)
-        self.log.write("two_colour_start", 0, start_errors)
+        self.log.write("start", 0, start_errors)
 
     def _validate(self) -> None:
         state = self.state
+        if self.log is None:
+            return
         errors = validation_errors(
             lambda guidance, mask: state.averaged(guidance, mask).alpha, self.validation
         )
@@ -317,9 +342,11 @@ class _Loop:
         )
 
     def _save(self) -> None:
+        self.saved_at = time.monotonic()
+        if not self.team.leads:
+            return
         save_checkpoint(self.run_dir / LAST_FILE, self.state.averaged, self._info())
         save_state(self.run_dir / STATE_FILE, self.state, self.config)
-        self.saved_at = time.monotonic()
 
 
 def _next(iterator: Iterator[Any], step: int) -> Any:

@@ -90,10 +90,10 @@ def drop_log_after(path: Path, step: int) -> None:
 
 
 @contextmanager
-def progress_bar(start: int, steps: int) -> Iterator[Callable[[int], None]]:
+def progress_bar(start: int, steps: int, show: bool = True) -> Iterator[Callable[[int], None]]:
     """A progress bar on a terminal's standard error; nothing elsewhere."""
     console = Console(stderr=True)
     columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, disable=not (show and console.is_terminal)) as progress:
         task = progress.add_task("training", total=steps, completed=start)
         yield lambda step: progress.update(task, completed=step)

@@ -34,6 +34,7 @@ _FREE_FIELDS = frozenset(
         "validation_samples",
         "log_every",
         "tensorboard",
+        "device",
     }
 )
 """Fields that may change between a run and its continuation: they do not change what is learned
@@ -74,6 +75,8 @@ class TrainConfig:
     channels_last: bool = True
     init: str = ""
     """Checkpoint to start from instead of fresh weights."""
+    device: str = "cpu"
+    """As PyTorch names it: cpu, cuda, cuda:1, mps."""
     threads: int = 1
     workers: int = 1
     checkpoint_every_seconds: float = 180.0
@@ -181,6 +184,9 @@ def new_state(config: TrainConfig) -> TrainingState:
         generator.load_state_dict(loaded.state_dict())
     discriminator = Discriminator() if config.adversarial else None
     averaged = copy.deepcopy(generator).eval().requires_grad_(False)
+    for module in (generator, averaged, discriminator):
+        if module is not None:
+            module.to(config.device)
     if config.channels_last:
         _to_channels_last(generator)
         _to_channels_last(averaged)

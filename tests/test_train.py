@@ -138,7 +138,7 @@ def test_a_few_steps_on_one_batch_lower_the_loss(tmp_path: Path) -> None:
     train(config_for(tmp_path, steps=40, warmup_steps=5, lr=3e-3, ema_decay=0.5), same, [batch_of(0)])
     losses = [line["total"] for line in log_of(tmp_path)]
     assert losses[-1] < 0.7 * losses[0]
-    (start,) = log_of(tmp_path, "two_colour_start")
+    (start,) = log_of(tmp_path, "start")
     assert log_of(tmp_path, "validation")[-1]["sad"] < start["sad"]
 
 
@@ -149,7 +149,7 @@ def test_log_lines_hold_what_is_watched(tmp_path: Path) -> None:
     speed = {"samples_per_second", "data_wait_share", "lr", "gradient_norm"}
     assert losses | speed | {"mean_abs_slope", "detail_share", "step", "kind"} == set(line)
     assert 0.0 <= line["data_wait_share"] <= 1.0
-    for kind in ("mask", "two_colour_start", "validation"):
+    for kind in ("mask", "start", "validation"):
         assert set(log_of(tmp_path, kind)[0]) == {"kind", "step", "sad", "mse"}
 
 

@@ -110,28 +110,26 @@ class BatchLoader:
         self,
         composites: Composites,
         seed: int,
-        start_step: int,
+        steps: range,
         batch_size: int,
         crop: int,
         workers: int = 1,
         prefetch: int = 4,
-        stop_step: int | None = None,
         pool: int | None = None,
     ) -> None:
-        """Begin at `start_step`; go on to `stop_step` (excluded), or for ever where it is None.
+        """Make the batches of `steps`.
 
         Args:
             composites: where to draw from; workers share its memory maps.
             seed: of the run.
-            start_step: the first step wanted: a resumed run gives its own and sees the same data.
+            steps: those wanted: a resumed run leaves out its first ones and sees the same data.
             batch_size: B.
             crop: side of the crops, px.
             workers: processes; 0 makes the batches in this one.
             prefetch: batches kept ready for each worker.
-            stop_step: the step to stop before.
             pool: as in `sample_batch`.
         """
-        self.steps = range(start_step, 2**62 if stop_step is None else stop_step)
+        self.steps = steps
         self.arguments = (composites, seed, batch_size, crop, pool)
         self.workers, self.prefetch = workers, prefetch
 

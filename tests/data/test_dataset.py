@@ -88,7 +88,7 @@ def test_crop_larger_than_the_composites_is_refused(composites: Composites) -> N
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_loader_yields_the_steps_in_order_from_any_start(composites: Composites, workers: int) -> None:
-    loader = BatchLoader(composites, 3, 10, 4, 64, workers=workers, prefetch=2, stop_step=15)
+    loader = BatchLoader(composites, 3, range(10, 15), 4, 64, workers=workers, prefetch=2)
     batches = list(loader)
     assert len(batches) == 5
     for step, batch in zip(range(10, 15), batches, strict=True):
@@ -97,7 +97,7 @@ def test_loader_yields_the_steps_in_order_from_any_start(composites: Composites,
 
 
 def test_endless_loader_starts(composites: Composites) -> None:
-    first = next(iter(BatchLoader(composites, 3, 7, 4, 64, workers=0)))
+    first = next(iter(BatchLoader(composites, 3, range(7, 8), 4, 64, workers=0)))
     assert np.array_equal(first[0].numpy(), sample_batch(composites, 3, 7, 4, 64)[0])
 
 
