@@ -1,64 +1,3 @@
-import Foundation
-
-/// How long and how often to measure.
-public struct MeasurementPlan: Equatable, Sendable {
-    /// What the contract asks of a run that may be quoted.
-    public static let validRuns = 50
-    public static let validSeconds = 60.0
-
-    public var warmUp = 10
-    public var minimumRuns = Self.validRuns
-    public var minimumSeconds = Self.validSeconds
-    /// Inference back to back after the steady part; 0: none.
-    public var sustainedSeconds = 0.0
-    /// Rest before each run, so that none inherits the heat of the one before.
-    public var restSeconds = 30.0
-    /// How long to wait for a hot device to cool down before giving up.
-    public var coolDownSeconds = 300.0
-
-    public init() {}
-
-    /// The unattended and the sustained measurement of a real report.
-    public static let full = MeasurementPlan()
-
-    /// Seconds a run, for trying the app out. Its runs are not valid, and say so.
-    public static var quick: MeasurementPlan {
-        var plan = MeasurementPlan()
-        (plan.minimumRuns, plan.minimumSeconds, plan.restSeconds) = (20, 2, 0)
-        return plan
-    }
-}
-
-/// What the device says of itself before and after a run.
-public protocol DeviceConditions: Sendable {
-    func thermalState() -> ThermalState
-    func power() -> PowerSource
-    /// 0 to 1, or nil where it is not known.
-    func batteryLevel() -> Double?
-    func lowPowerMode() -> Bool?
-}
-
-/// Something that can be measured: an artifact on a compute unit, with the work around it.
-public protocol MeasuredSubject: Sendable {
-    var artifact: ArtifactRecord { get }
-    var computeUnit: ComputeUnit { get }
-    /// CPU threads asked for; nil where the runtime decides.
-    var threads: Int? { get }
-    /// Besides inference, in the order of a frame.
-    var otherStages: [Stage] { get }
-
-    /// From the file to something that can be called.
-    func load() async throws
-    /// After `load`.
-    func residency() async -> Residency
-    /// One inference over the golden inputs.
-    func infer() async throws -> Matte
-    /// One of `otherStages`.
-    func run(_ stage: Stage) async throws
-    /// Let go of everything that was loaded.
-    func unload() async
-}
-
 /// The protocol of a measurement: cool, load, first, parity, warm-up, steady, sustained.
 public struct Measurement: Sendable {
     private static let coolDownStepS = 5.0
@@ -120,6 +59,7 @@ public struct Measurement: Sendable {
         run.computeUnitEvidence = residency.evidence
 
         progress("first run")
+        try await subject.prepare()
         var first: Matte?
         run.firstMs = try await time.time { first = try await subject.infer() }
         guard let matte = first else { throw IGFError("no output") }
