@@ -30,6 +30,11 @@ func areaTaps(from input: Int, to output: Int) -> [AxisTap] {
     }
 }
 
+/// Block means along an axis that shrinks, bilinear along one that grows; the picture itself where it does neither.
+func axisTaps(from input: Int, to output: Int) -> [AxisTap] {
+    output < input ? areaTaps(from: input, to: output) : linearTaps(from: input, to: output)
+}
+
 extension Planes {
     /// The picture at another size: block means along an axis that shrinks, bilinear along one that grows.
     ///
@@ -72,10 +77,6 @@ extension Planes {
             }
         }
         return result
-    }
-
-    private func axisTaps(from input: Int, to output: Int) -> [AxisTap] {
-        output < input ? areaTaps(from: input, to: output) : linearTaps(from: input, to: output)
     }
 }
 

@@ -20,6 +20,21 @@ final class TensorTests: XCTestCase {
         }
     }
 
+    func testRowsAreResizedAsPlanesAre() throws {
+        let picture = Fixtures.ramp(3, 12, 10)
+        var bytes = [UInt8](repeating: 99, count: 12 * 64)
+        try bytes.withUnsafeMutableBytes { try picture.writeBGRA(into: $0, bytesPerRow: 64) }
+        try bytes.withUnsafeBytes { buffer in
+            let rows = try BGRARows(buffer, width: 10, height: 12, bytesPerRow: 64)
+            let whole = try rows.planes(ChannelOrder.guidance)
+            XCTAssertLessThanOrEqual(largestDistance(whole, picture), 0.5 / 255 + 1e-6)
+            for (height, width) in [(5, 4), (24, 4), (7, 30), (12, 10)] {
+                let direct = try rows.planes(ChannelOrder.guidance, height: height, width: width)
+                XCTAssertLessThan(largestDistance(direct, whole.resized(height: height, width: width)), 1e-6)
+            }
+        }
+    }
+
     func testRowsThatDoNotFitAreRefused() {
         [UInt8](repeating: 0, count: 19).withUnsafeBytes { buffer in
             assertThrows("19 bytes do not hold 2 x 2 BGRA in rows of 12 bytes") {
