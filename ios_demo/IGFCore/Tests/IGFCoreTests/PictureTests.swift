@@ -79,3 +79,27 @@ final class PictureTests: XCTestCase {
         XCTAssertFalse(scribble.isEmpty)
     }
 }
+
+final class WeakMaskTests: XCTestCase {
+    private let person = Planes(channels: 1, height: 1, width: 2, values: [1, 0])
+    private let alpha = Planes(channels: 1, height: 1, width: 2, values: [0.2, 0.7])
+    private let drawn = Planes(channels: 1, height: 1, width: 2, values: [1, 1])
+
+    func testTheMaskOfEachFrame() {
+        var source = WeakMaskSource(refreshEvery: 4)
+        XCTAssertEqual(source.next(scribble: nil) { person }, person, "the first frame is segmented")
+        source.note(alpha: alpha)
+        XCTAssertEqual(source.next(scribble: nil) { person }?.values, [0, 1], "then the alpha before, as 0 and 1")
+        XCTAssertEqual(source.next(scribble: drawn) { person }, drawn, "a finger wins")
+        source.note(alpha: alpha)
+        XCTAssertEqual(source.next(scribble: nil) { person }, person, "the fourth frame is segmented again")
+        XCTAssertEqual(source.next(scribble: nil) { nil }?.values, [0, 1])
+    }
+
+    func testAMatteThatWasLostIsLookedForAgain() {
+        var source = WeakMaskSource(refreshEvery: 100)
+        XCTAssertNil(source.next(scribble: nil) { nil })
+        source.note(alpha: Planes(channels: 1, height: 1, width: 2))
+        XCTAssertEqual(source.next(scribble: nil) { person }, person)
+    }
+}
