@@ -18,6 +18,7 @@ from igf_mobile import backends, composites, gates, schemes
 from igf_mobile.backends.base import Backend, BackendUnavailable, FloatArray, Runner
 from igf_mobile.checkpoint import CheckpointInfo, load_checkpoint
 from igf_mobile.composites import CompositeSample, load_composites
+from igf_mobile.device_case import write_device_case
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.evaluate import unknown_band
 from igf_mobile.files import sha256_of, size_of
@@ -48,6 +49,7 @@ _WARM_UP, _ITERATIONS = 5, 30
 _NOT_DECIDING = (
     "bench",
     "cli",
+    "device_case",
     "discriminator",
     "doctor",
     "losses",
@@ -155,6 +157,7 @@ def export_build(
         save_manifest(manifest, folder)
     manifest = replace(manifest, artifacts=tuple(records[j] for j in sorted(records, key=_order)))
     save_manifest(manifest, folder)
+    write_device_case(model, manifest, folder)
     return manifest
 
 

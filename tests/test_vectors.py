@@ -31,6 +31,12 @@ def test_the_case_is_of_the_shipped_checkpoint() -> None:
     assert case["checkpoint_sha256"] == sha256_of(DEFAULT_CHECKPOINT)
 
 
+@pytest.mark.parametrize("name", ["guidance", "weak_mask", "alpha", "coefficients"])
+def test_the_tensors_are_those_of_the_case(name: str) -> None:
+    case = json.loads((FOLDER / "matte" / "case.json").read_text())
+    assert sha256_of(FOLDER / "matte" / f"{name}.f32") == case["sha256"][name]
+
+
 def test_the_shipped_checkpoint_gives_the_golden_matte() -> None:
     model, _ = load_checkpoint(DEFAULT_CHECKPOINT)
     alpha, _ = FloatRunner(model)(tensor("guidance"), tensor("weak_mask"))
