@@ -223,4 +223,5 @@ def _outside(where: str, value: float, quantity: str, scale: float = 1.0) -> Ite
     limit = LIMITS[quantity]
     least = limit.least * scale
     if not least <= value <= limit.most:
-        yield f"{where} is {value:g} {limit.unit}, not {least:g} to {limit.most:g} ({limit.why})"
+        shown = f"{value:g} {limit.unit}".strip()
+        yield f"{where} is {shown}, not {least:g} to {limit.most:g} ({limit.why})"

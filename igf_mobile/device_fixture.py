@@ -42,7 +42,7 @@ def fixture_report() -> DeviceReport:
         build=Build("igf-512", "fixture", _hash("manifest.json")),
         device=Device("nobody", "fixture phone", "Android", "16", None, 8, 8_000_000_000),
         runs=(
-            _run("litert", "fp16", "cpu", 14.0, threads=2, sustained=_sustained(14.0)),
+            _run("litert", "fp32", "cpu", 14.0, threads=2, sustained=_sustained(14.0)),
             _run("litert", "fp16", "gpu", 9.0, identical_to_cpu=False, sustained=_sustained(9.0)),
             _run(
                 "litert",

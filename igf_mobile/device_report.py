@@ -7,6 +7,7 @@ Whether the numbers can be true is the business of `device_checks`.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -235,7 +236,7 @@ def load_report(path: Path) -> DeviceReport:
         DamagedFile: it is absent, over 64 MB, cut off, of another schema version, or breaks the schema; the text
             names the first field that does.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
     from pydantic_core import from_json
 
     path = Path(path)
@@ -249,13 +250,21 @@ def load_report(path: Path) -> DeviceReport:
     if version != SCHEMA_VERSION or isinstance(version, bool):
         raise DamagedFile(f"{path} has schema version {version!r}; this program reads {SCHEMA_VERSION}")
     try:
-        report: DeviceReport = TypeAdapter(DeviceReport).validate_json(text)
+        report: DeviceReport = _adapter().validate_json(text)
     except ValidationError as error:
         raise DamagedFile(f"{path}: {_sentence(error.errors()[0])}") from None
     for index, run in enumerate(report.runs):
         if broken := validity_broken(run):
             raise DamagedFile(f"{path}: runs[{index}] ({run.name}) {broken}")
     return report
+
+
+@cache
+def _adapter() -> Any:
+    """Building it takes longer than reading a report."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(DeviceReport)
 
 
 def _read(path: Path) -> bytes:
