@@ -14,7 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from igf_mobile.errors import GateFailed, IgfError
+from igf_mobile import profile_cli
+from igf_mobile.errors import GateFailed, IgfError, NotPossible
 
 app = typer.Typer(
     name="igf",
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Training data: fetch, index, composite.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(profile_cli.app, name="profile")
 
 _INTERRUPTED = 130
 
@@ -55,7 +57,7 @@ def main() -> None:
         code = _INTERRUPTED
     except GateFailed as error:
         _fail(str(error), 1)
-    except BackendUnavailable as error:
+    except (BackendUnavailable, NotPossible) as error:
         _fail(f"not possible here: {error}", 3)
     except (IgfError, ValueError, OSError) as error:
         _fail(str(error), 2)
