@@ -191,19 +191,33 @@ def backends_and_schemes(build: Path) -> list[str]:
 
 
 @app.command()
-def report(build: Build = Path("build")) -> None:
-    """Write `report.html` of a build again.
+def report(
+    build: Build = Path("build"),
+    devices: Annotated[
+        list[Path] | None,
+        typer.Option(help="Reports of devices; those stored in the build's `devices` by default."),
+    ] = None,
+    more: Annotated[
+        list[Path] | None, typer.Argument(metavar="[REPORT]...", help="More of them: `--devices *.json`.")
+    ] = None,
+    against: Annotated[
+        list[Path] | None, typer.Option(help="Older device reports; what became slower is flagged.")
+    ] = None,
+) -> None:
+    """Write `report.html` of a build again; exit code 1 when a device became slower than in an older report.
 
-    Example: `igf report --build build`
+    Examples: `igf report --build build` · `igf report --devices pixel.json iphone.json` ·
+    `igf report --devices new.json --against old.json`
     """
-    from igf_mobile import gates
-    from igf_mobile.manifest import load_manifest
-    from igf_mobile.parity import load_tolerances
-    from igf_mobile.report import write_report
+    from igf_mobile.devices import compare_files, stored
+    from igf_mobile.report import rewrite_report
 
-    rows = load_tolerances(gates.DEFAULT_TOLERANCES)
-    failures = [s for record in load_manifest(build).artifacts for s in gates.check_artifact(record, rows)]
-    _console().print(str(write_report(build, failures)), highlight=False)
+    reports = [*(devices or []), *(more or [])] or stored(build)
+    older = compare_files(reports, against) if against else None
+    _console().print(str(rewrite_report(build, reports, older)), highlight=False)
+    if older and older.regressions:
+        lines = "\n".join(f"  - {sentence}" for sentence in older.regressions)
+        raise GateFailed(f"{len(older.regressions)} regression(s) against older reports:\n{lines}")
 
 
 @app.command()

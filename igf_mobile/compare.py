@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 LEAST_SAMPLES = 20
 """Below, the interval of a median is no interval."""
-RESAMPLES = 1000
+RESAMPLES = 500
 LEVEL = 0.95
 
 FloatArray = npt.NDArray[np.float64]

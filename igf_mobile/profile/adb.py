@@ -25,8 +25,8 @@ _STATES = {
 
 _INSTALL = {
     "INSTALL_FAILED_INSUFFICIENT_STORAGE": "the device's storage is full: free some space",
-    "INSTALL_FAILED_VERSION_DOWNGRADE": "a newer version is installed: run `adb uninstall {package}` first",
-    "INSTALL_FAILED_UPDATE_INCOMPATIBLE": "the installed app has another signature: run `adb uninstall {package}` first",
+    "INSTALL_FAILED_VERSION_DOWNGRADE": "a newer version is installed: `adb uninstall {package}` first",
+    "INSTALL_FAILED_UPDATE_INCOMPATIBLE": "the installed app has another signature: `adb uninstall {package}` first",
     "INSTALL_FAILED_OLDER_SDK": "the device's Android is older than the app supports",
     "INSTALL_FAILED_NO_MATCHING_ABIS": "the app has no native code for the device's processor",
     "INSTALL_FAILED_USER_RESTRICTED": "the device refused: allow installing over USB in its developer options",

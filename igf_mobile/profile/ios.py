@@ -34,7 +34,7 @@ _REASONS = {
     "No Account for Team": "Xcode is not signed in to that team: Xcode > Settings > Accounts",
     "Developer Mode disabled": "switch on Settings > Privacy & Security > Developer Mode on the device",
     "device is locked": "unlock the device",
-    "has not been explicitly trusted": "trust the developer on the device: Settings > General > VPN & Device Management",
+    "has not been explicitly trusted": "trust the developer on the device: Settings > General > Device Management",
     "Unable to find a destination": "Xcode cannot reach the device: plug it in, unlock it and trust this Mac",
     "does not contain a scheme": "the project has no such scheme",
     "The device disconnected": "the device was unplugged",

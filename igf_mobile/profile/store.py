@@ -9,7 +9,6 @@ from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
 from igf_mobile.manifest import load_manifest
 
-FOLDER = "devices"
 _SHOWN = 10
 
 
@@ -56,11 +55,6 @@ def store(path: Path, report: DeviceReport, folder: Path, partial: bool = False)
     with atomic_path(target) as temporary:
         temporary.write_bytes(content)
     return target
-
-
-def stored(build: Path) -> list[Path]:
-    """The reports of a build's devices, by name."""
-    return sorted((Path(build) / FOLDER).glob("*.json"))
 
 
 def outcome(report: DeviceReport) -> str:
