@@ -80,7 +80,7 @@ def attached(adb: str) -> list[Attached]:
     """
     done = run([adb, "devices", "-l"], _CALL_S)
     if done.code:
-        raise DeviceFailed(f"`adb devices` failed: {_last_line(done.output)}")
+        raise DeviceFailed(f"`adb devices` failed: {_said(done.output)}")
     devices = []
     for line in done.output.splitlines():
         match = re.match(r"(\S+)\s+(no permissions|\S+)(.*)", line)
@@ -133,7 +133,7 @@ class Adb:
         """
         done = run([*self._start, *arguments], timeout_s)
         if done.code and _GONE.search(done.output):
-            raise DeviceGone(f"lost {self.serial}: {_last_line(done.output)}")
+            raise DeviceGone(f"lost {self.serial}: {_said(done.output)}")
         return done
 
     def shell(self, *arguments: str) -> Finished:
@@ -155,7 +155,7 @@ class Adb:
             return
         code = re.search(r"INSTALL_[A-Z_]+", done.output)
         known = _INSTALL.get(code[0]) if code else None
-        why = known.format(package=package) if known else _last_line(done.output)
+        why = known.format(package=package) if known else _said(done.output)
         raise DeviceFailed(f"{apk} cannot be installed: {why}" + (f" ({code[0]})" if code and known else ""))
 
     def push(self, source: Path, target: str) -> None:
@@ -167,7 +167,7 @@ class Adb:
         done = self.run("push", str(source), target, timeout_s=_TRANSFER_S)
         if done.code:
             full = "No space left on device" in done.output
-            why = "the device's storage is full: free some space" if full else _last_line(done.output)
+            why = "the device's storage is full: free some space" if full else _said(done.output)
             raise DeviceFailed(f"{source.name} cannot be copied to {target}: {why}")
 
     def pull(self, source: str, target: Path) -> bool:
@@ -178,7 +178,7 @@ class Adb:
         """
         done = self.run("pull", source, str(target), timeout_s=_TRANSFER_S)
         if done.code and "does not exist" not in done.output and "No such file" not in done.output:
-            raise DeviceFailed(f"{source} cannot be copied from the device: {_last_line(done.output)}")
+            raise DeviceFailed(f"{source} cannot be copied from the device: {_said(done.output)}")
         return done.code == 0 and target.is_file()
 
     def logcat(self, since: str, tags: Sequence[str]) -> Lines:
@@ -186,6 +186,9 @@ class Adb:
         return Lines([*self._start, "logcat", "-v", "brief", "-T", since, "-s", *tags])
 
 
-def _last_line(output: str) -> str:
+def _said(output: str) -> str:
+    """adb's last line that tells an error, or its last line: the order of its two streams is not kept."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return lines[-1].removeprefix("adb: ").removeprefix("error: ") if lines else "it said nothing"
+    errors = [line for line in lines if re.search("error|fail|not found", line, re.IGNORECASE)]
+    last = (errors or lines or ["it said nothing"])[-1]
+    return last.removeprefix("adb: ").removeprefix("error: ")

@@ -1,10 +1,10 @@
 """`igf profile android`: install the app, push a build, let it measure by itself, fetch its report.
 
-What the app and this module agree on is the constants below and the lines of its log (tag `IGF`):
-`progress 3/16 litert-w8 on gpu` when a run begins (3 are done), `done`, or `failed <why>`. The app writes its report
-again after each run, so that a crash or a pulled cable costs one run.
+What the app and this module agree on is the constants below, the extras of `start` and the JSON lines of the app's log
+(`Progress.kt`). The app writes its report again after each run, so that a crash or a pulled cable costs one run.
 """
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -17,13 +17,14 @@ from igf_mobile.manifest import FILE_NAME as MANIFEST
 from igf_mobile.manifest import load_manifest
 from igf_mobile.profile.adb import Adb, DeviceGone
 from igf_mobile.profile.command import DeviceFailed
-from igf_mobile.profile.progress import Done, Failed, Progress, Tell, parse
+from igf_mobile.profile.progress import Done, Event, Failed, Progress, Tell
 
-PACKAGE = "io.igfmobile.demo"
-ACTIVITY = f"{PACKAGE}/.MainActivity"
+PACKAGE = "igf.mobile.demo"
+ACTIVITY = f"{PACKAGE}/igf.app.MainActivity"
 BACKENDS = ("litert", "executorch")
 FOLDER = f"/sdcard/Android/data/{PACKAGE}/files"
-BUILD = f"{FOLDER}/build"
+BUILD = "build"
+"""Folder of the pushed build, below `FOLDER`."""
 REPORT = f"{FOLDER}/latency_report.json"
 DEVICE_CASE = "device_case"
 """Folder of a build with the golden case at the artifacts' size."""
@@ -79,7 +80,7 @@ def prepare(adb: Adb, session: Session, tell: Tell) -> None:
     elif not adb.is_installed(PACKAGE):
         raise IgfError(f"{PACKAGE} is not on {adb.serial}; `make apk` builds it, --apk installs it")
     adb.shell("am", "force-stop", PACKAGE)
-    adb.shell("rm", "-rf", REPORT, BUILD)
+    adb.shell("rm", "-rf", REPORT, f"{FOLDER}/{BUILD}")
     if session.build:
         push_build(adb, session.build, tell)
 
@@ -88,10 +89,10 @@ def push_build(adb: Adb, build: Path, tell: Tell) -> None:
     """Copy the manifest, the artifacts that Android has a runtime for and the golden case."""
     names = [record.file for record in load_manifest(build).artifacts if record.backend in BACKENDS]
     names += [DEVICE_CASE] if (build / DEVICE_CASE).is_dir() else []
-    adb.shell("mkdir", "-p", BUILD)
+    adb.shell("mkdir", "-p", f"{FOLDER}/{BUILD}")
     for name in (MANIFEST, *names):
         tell(Progress(f"copying {name}"))
-        adb.push(build / name, f"{BUILD}/{name}")
+        adb.push(build / name, f"{FOLDER}/{BUILD}/{name}")
 
 
 def follow(
@@ -117,9 +118,8 @@ def follow(
             raise DeviceFailed("`adb logcat` ended before the app did") from None
         if match := _LINE.match(line or ""):
             crash.see(match[1], match[2])
+            heard = clock() if match[1] == TAG else heard
             event = parse(match[2]) if match[1] == TAG else None
-            if event:
-                heard = clock()
             if isinstance(event, Done):
                 return
             if isinstance(event, Failed):
@@ -136,6 +136,29 @@ def follow(
             raise DeviceFailed(f"the app crashed: {crash.why or _exit_reason(adb)}")
         if clock() - heard > session.hang_s:
             raise DeviceFailed(f"the app hangs: no progress for {session.hang_s:g} s")
+
+
+def parse(text: str) -> Event | None:
+    """An event of the app's log; None for what is none, or says nothing to follow.
+
+    `run` and `run_done` count from 1. Lines of other events show that the app is alive.
+    """
+    try:
+        fields = json.loads(text)
+        event = fields.get("event")
+        if event == "finished":
+            return Done()
+        if event == "failed":
+            return Failed(str(fields.get("error")))
+        if event in ("run", "run_done"):
+            done = fields["index"] - (event == "run")
+            end = "" if event == "run" else ": done" if fields["error"] is None else f": {fields['error']}"
+            return Progress(f"{fields['file']} on {fields['unit']}{end}", done, fields["of"])
+        if event == "refused":
+            return Progress(f"{fields['file']} on {fields['unit']}: {fields['reason']}")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    return None
 
 
 class _Crash:
@@ -163,11 +186,9 @@ def _exit_reason(adb: Adb) -> str:
 def _start(adb: Adb, session: Session) -> None:
     adb.shell("input", "keyevent", "KEYCODE_WAKEUP")
     adb.shell("wm", "dismiss-keyguard")
-    extras = ["--ez", "unattended", "true"]
+    extras = ["--es", "igf.run", "measure", "--ei", "igf.sustained_s", str(session.sustained_s)]
     if session.build:
-        extras += ["--es", "build", BUILD]
-    if session.sustained_s:
-        extras += ["--ei", "sustained_s", str(session.sustained_s)]
+        extras += ["--es", "igf.build", BUILD]
     done = adb.shell("am", "start", "-W", "-S", "-n", ACTIVITY, *extras)
     if done.code or "Error" in done.output:
         why = next((line for line in done.output.splitlines() if line.startswith("Error:")), "")

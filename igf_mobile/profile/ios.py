@@ -1,7 +1,7 @@
 """`igf profile ios`: run the app's unattended test on an iPhone with Xcode's tools and fetch its report.
 
-`xcodebuild test` builds, signs, installs and starts; the test prints the lines of `progress.py`, each after `IGF `;
-`devicectl` lists devices and copies the report out of the app's container.
+`xcodebuild test` builds, signs, installs and starts; the test prints `igf verify ...` and `igf measure ...`, a line a
+step; `devicectl` lists devices and copies the report out of the app's container.
 """
 
 import json
@@ -11,17 +11,19 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from igf_mobile.errors import IgfError, NotPossible
-from igf_mobile.profile.command import DeviceFailed, Lines, run, shown
-from igf_mobile.profile.progress import Failed, Progress, Tell, parse
+from igf_mobile.device_report import load_report
+from igf_mobile.errors import DamagedFile, IgfError, NotPossible
+from igf_mobile.profile.command import DeviceFailed, Lines, run
+from igf_mobile.profile.progress import Progress, Tell
 
-BUNDLE = "io.igfmobile.demo"
-SCHEME = "IGFDemo"
-TEST = "IGFDemoTests/UnattendedTests"
-PROJECT = Path("ios_demo/IGFDemo.xcodeproj")
+BUNDLE = "org.igf-mobile.demo"
+SCHEME = "IGF"
+TEST = "IGFTests/UnattendedTests/testVerifyAndMeasure"
+PROJECT = Path("ios_demo/IGF.xcodeproj")
 REPORT = "Documents/latency_report.json"
 
 NEEDS = (
@@ -121,10 +123,12 @@ def choose(known: Sequence[IPhone], wanted: str | None) -> IPhone:
     return usable[0]
 
 
-def test_command(session: Session, udid: str) -> list[str]:
+def xcodebuild_command(session: Session, udid: str) -> list[str]:
     """The `xcodebuild test` that measures."""
     signing = [f"DEVELOPMENT_TEAM={session.team}"] if session.team else []
     return [
+        "env",
+        f"TEST_RUNNER_IGF_SUSTAINED={session.sustained_s}",  # xcodebuild hands it to the test without the prefix
         "xcodebuild",
         "test",
         "-project",
@@ -138,7 +142,6 @@ def test_command(session: Session, udid: str) -> list[str]:
         f"-only-testing:{TEST}",
         "-allowProvisioningUpdates",
         *signing,
-        f"IGF_SUSTAINED_S={session.sustained_s}",
     ]
 
 
@@ -159,14 +162,29 @@ def measure(udid: str, session: Session, local: Path, tell: Tell) -> None:
     if not session.project.exists():
         raise IgfError(f"there is no {session.project}; name the app's project with --project")
     tell(Progress(f"building {session.scheme}"))
+    started = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
     try:
-        follow(test_command(session, udid), session, tell)
+        follow(xcodebuild_command(session, udid), session, tell)
     except DeviceFailed:
-        run(copy_command(udid, local), _CALL_S)
+        _fetch(udid, local, started)
         raise
+    if problem := _fetch(udid, local, started):
+        raise DeviceFailed(f"the report cannot be copied from the device: {problem}")
+
+
+def _fetch(udid: str, local: Path, started: str) -> str | None:
+    """Copy the report; why there is none, when there is none. One of before `started` is an earlier measurement's."""
     done = run(copy_command(udid, local), _CALL_S)
     if done.code or not local.is_file():
-        raise DeviceFailed(f"the report cannot be copied from the device: {_why(done.output.splitlines())}")
+        return _why(done.output.splitlines())
+    try:
+        created = load_report(local).created_at
+    except DamagedFile:
+        return None  # checked, and told, by who takes it
+    if created < started:
+        local.unlink()
+        return f"the one that is there was written {created}, before this measurement"
+    return None
 
 
 def follow(
@@ -190,14 +208,18 @@ def follow(
                 continue
             heard = clock()
             seen.append(line)
-            found = re.search(r"\bIGF (.*)", line)
-            event = parse(found[1]) if found else None
-            if isinstance(event, Failed):
-                raise DeviceFailed(f"the app gave up: {event.why}")
-            if isinstance(event, Progress):
-                tell(event)
+            if step := parse(line):
+                tell(step)
         if lines.code():
-            raise DeviceFailed(f"`{shown(command[:2])}` failed: {_why(seen)}")
+            raise DeviceFailed(f"`xcodebuild test` failed: {_why(seen)}")
+
+
+def parse(line: str) -> Progress | None:
+    """A step of the test: `igf verify <file> ...`, `igf measure 3 of 16: <file> on gpu: loading` (2 are done)."""
+    if found := re.search(r"\bigf measure (\d+) of (\d+): (.+)", line):
+        return Progress(found[3], int(found[1]) - 1, int(found[2]))
+    found = re.search(r"\bigf (verify .+)", line)
+    return Progress(found[1]) if found else None
 
 
 def _why(lines: Sequence[str]) -> str:

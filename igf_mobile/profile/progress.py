@@ -1,13 +1,12 @@
-"""What an app says while it measures: the same words on Android and iOS."""
+"""What an app says while it measures, and who is told."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A step began."""
+    """A step."""
 
     what: str
     done: int = 0
@@ -27,13 +26,5 @@ class Failed:
     why: str
 
 
+Event = Progress | Done | Failed
 Tell = Callable[[Progress], None]
-
-
-def parse(text: str) -> Progress | Done | Failed | None:
-    """`progress 3/16 litert-w8 on gpu`, `done`, `failed <why>`; None for anything else."""
-    if match := re.fullmatch(r"progress (\d+)/(\d+) (.+)", text):
-        return Progress(match[3], int(match[1]), int(match[2]))
-    if match := re.fullmatch(r"failed (.+)", text):
-        return Failed(match[1])
-    return Done() if text == "done" else None
