@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from igf_mobile.device_fixture import fixture_report
-from igf_mobile.device_report import ArtifactId, DeviceReport, Run, Stages, summarise
+from igf_mobile.device_report import App, ArtifactId, Build, DeviceReport, Run, Stages, summarise
 from igf_mobile.files import sha256_of, size_of
 from igf_mobile.manifest import ArtifactRecord, FileRecord, Manifest, load_manifest, save_manifest
 
@@ -88,7 +88,8 @@ def report_of(build: Path, *runs: Run, model: str = "Pixel 8", **changes: Any) -
         report,
         kind="device",
         created_at=f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
-        build=dataclasses.replace(report.build, manifest_sha256=sha256_of(build / "manifest.json")),
+        app=App("igf matte", "0.1.0", "android"),
+        build=Build("igf-512", "0.1.0", sha256_of(build / "manifest.json")),
         device=dataclasses.replace(report.device, manufacturer="Google", model=model),
         runs=runs or (run_of(build, "litert", "fp32", "cpu"), run_of(build, "litert", "fp16", "gpu", 6.0)),
     )

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ NEEDS = (
     "a report that the app shared is read with `igf profile import`"
 )
 _CALL_S = 120.0
+_CLOCKS_DIFFER = timedelta(minutes=1)
 _REASONS = {
     "requires a development team": "signing needs a team: --team with your team's identifier",
     "No Account for Team": "Xcode is not signed in to that team: Xcode > Settings > Accounts",
@@ -162,7 +163,7 @@ def measure(udid: str, session: Session, local: Path, tell: Tell) -> None:
     if not session.project.exists():
         raise IgfError(f"there is no {session.project}; name the app's project with --project")
     tell(Progress(f"building {session.scheme}"))
-    started = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    started = f"{datetime.now(timezone.utc) - _CLOCKS_DIFFER:%Y-%m-%dT%H:%M:%SZ}"
     try:
         follow(xcodebuild_command(session, udid), session, tell)
     except DeviceFailed:
