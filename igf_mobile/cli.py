@@ -14,7 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from igf_mobile.errors import GateFailed, IgfError
+from igf_mobile import profile_cli
+from igf_mobile.errors import GateFailed, IgfError, NotPossible
 
 app = typer.Typer(
     name="igf",
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Training data: fetch, index, composite.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(profile_cli.app, name="profile")
 
 _INTERRUPTED = 130
 
@@ -55,7 +57,7 @@ def main() -> None:
         code = _INTERRUPTED
     except GateFailed as error:
         _fail(str(error), 1)
-    except BackendUnavailable as error:
+    except (BackendUnavailable, NotPossible) as error:
         _fail(f"not possible here: {error}", 3)
     except (IgfError, ValueError, OSError) as error:
         _fail(str(error), 2)
@@ -189,19 +191,33 @@ def backends_and_schemes(build: Path) -> list[str]:
 
 
 @app.command()
-def report(build: Build = Path("build")) -> None:
-    """Write `report.html` of a build again.
+def report(
+    build: Build = Path("build"),
+    devices: Annotated[
+        list[Path] | None,
+        typer.Option(help="Reports of devices; those stored in the build's `devices` by default."),
+    ] = None,
+    more: Annotated[
+        list[Path] | None, typer.Argument(metavar="[REPORT]...", help="More of them: `--devices *.json`.")
+    ] = None,
+    against: Annotated[
+        list[Path] | None, typer.Option(help="Older device reports; what became slower is flagged.")
+    ] = None,
+) -> None:
+    """Write `report.html` of a build again; exit code 1 when a device became slower than in an older report.
 
-    Example: `igf report --build build`
+    Examples: `igf report --build build` · `igf report --devices pixel.json iphone.json` ·
+    `igf report --devices new.json --against old.json`
     """
-    from igf_mobile import gates
-    from igf_mobile.manifest import load_manifest
-    from igf_mobile.parity import load_tolerances
-    from igf_mobile.report import write_report
+    from igf_mobile.devices import compare_files, stored
+    from igf_mobile.report import rewrite_report
 
-    rows = load_tolerances(gates.DEFAULT_TOLERANCES)
-    failures = [s for record in load_manifest(build).artifacts for s in gates.check_artifact(record, rows)]
-    _console().print(str(write_report(build, failures)), highlight=False)
+    reports = [*(devices or []), *(more or [])] or stored(build)
+    older = compare_files(reports, against) if against else None
+    _console().print(str(rewrite_report(build, reports, older)), highlight=False)
+    if older and older.regressions:
+        lines = "\n".join(f"  - {sentence}" for sentence in older.regressions)
+        raise GateFailed(f"{len(older.regressions)} regression(s) against older reports:\n{lines}")
 
 
 @app.command()

@@ -11,3 +11,7 @@ class DamagedFile(IgfError):
 
 class GateFailed(IgfError):
     """A measured error is past its limit; the command line exits with 1."""
+
+
+class NotPossible(IgfError):
+    """This machine lacks what it takes, a tool or a device; the command line exits with 3."""

@@ -12,10 +12,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from igf_mobile import schemes
+from igf_mobile import gates, schemes
+from igf_mobile.device_section import device_page
+from igf_mobile.devices import Comparison, stored
 from igf_mobile.files import write_text
 from igf_mobile.manifest import ArtifactRecord, Manifest, load_manifest
-from igf_mobile.parity import IDENTICAL_DB
+from igf_mobile.parity import IDENTICAL_DB, load_tolerances
 from igf_mobile.report_pictures import BACKGROUND, HEAT_COLOURS, HEAT_STEPS, strips
 from igf_mobile.report_plots import is_reference, plots, sad_ratio
 
@@ -98,27 +100,45 @@ class Row:
         return sad_ratio(self.record)
 
 
-def write_report(folder: Path, failures: Sequence[str] | None = None) -> Path:
-    """Write `report.html` of a build from its manifest and its mattes.
+def write_report(
+    folder: Path,
+    failures: Sequence[str] | None = None,
+    devices: Sequence[Path] | None = None,
+    older: Comparison | None = None,
+) -> Path:
+    """Write `report.html` of a build from its manifest, its mattes and the reports of devices.
 
     Args:
         folder: the build, with `manifest.json`, `mattes/float/<sample>.png` and
             `mattes/<backend>-<scheme>/<sample>.png` (absent where an artifact was not run).
         failures: a sentence per gate that did not pass, as `igf verify` has them; shown on top. Empty: all
             passed. None: nobody checked, and the report says so.
+        devices: device reports; those stored in `devices/` of the build by default.
+        older: how those compare with older ones, shown where it was asked for.
 
     Returns:
         The report's path.
 
     Raises:
-        DamagedFile: the manifest is absent or damaged, or a matte is.
+        DamagedFile: the manifest is absent or damaged, or a matte or a device report is.
         IgfError: a matte cannot be read, or the report cannot be written.
     """
     folder = Path(folder)
     manifest = load_manifest(folder)
     path = folder / FILE_NAME
-    write_text(path, _environment().get_template(FILE_NAME).render(_page(manifest, folder, failures)))
+    page = _page(manifest, folder, failures)
+    page |= device_page(manifest, stored(folder) if devices is None else devices, older)
+    write_text(path, _environment().get_template(FILE_NAME).render(page))
     return path
+
+
+def rewrite_report(
+    folder: Path, devices: Sequence[Path] | None = None, older: Comparison | None = None
+) -> Path:
+    """`write_report` with the gates checked by what the manifest says; nothing is run again."""
+    rows = load_tolerances(gates.DEFAULT_TOLERANCES)
+    failures = [s for record in load_manifest(folder).artifacts for s in gates.check_artifact(record, rows)]
+    return write_report(folder, failures, devices, older)
 
 
 def band(value: float, bands: Sequence[Band]) -> int:

@@ -17,6 +17,7 @@ from igf_mobile.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SQNR_TICKS = (0, 30, 40, 50, 70, 100, 130)
 """The bounds of the bands of `report.SQNR_BANDS`, then round numbers."""
@@ -39,7 +40,9 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class _Theme:
+class Theme:
+    """Colours of a browser's light or dark scheme."""
+
     ink: str
     faint: str
     paper: str
@@ -50,7 +53,7 @@ class _Theme:
 class _Look:
     """A theme, and the place of each backend in it, which is the same in every plot."""
 
-    theme: _Theme
+    theme: Theme
     backends: tuple[str, ...]
 
     def colour(self, backend: str) -> str:
@@ -66,8 +69,8 @@ class _Look:
         }
 
 
-_LIGHT = _Theme("#1c2128", "#d5dae1", "#ffffff", ("#0072b2", "#c2510a", "#00805d", "#9a4f86"))
-_DARK = _Theme("#e6e9ed", "#3a424c", "#1c2127", ("#5eb3ea", "#f0a04b", "#42c9a0", "#d98fc4"))
+LIGHT = Theme("#1c2128", "#d5dae1", "#ffffff", ("#0072b2", "#c2510a", "#00805d", "#9a4f86"))
+DARK = Theme("#e6e9ed", "#3a424c", "#1c2127", ("#5eb3ea", "#f0a04b", "#42c9a0", "#d98fc4"))
 
 _Draw = Callable[["Axes", Sequence[ArtifactRecord], _Look], None]
 
@@ -91,7 +94,7 @@ def plots(records: Sequence[ArtifactRecord]) -> list[Plot]:
     timed = [record for record in records if record.latency and math.isfinite(record.latency.p99_ms)]
 
     def plot(title: str, caption: str, shown: Sequence[ArtifactRecord], draw: _Draw, height: float) -> Plot:
-        light, dark = (_svg(shown, draw, height, _Look(theme, backends)) for theme in (_LIGHT, _DARK))
+        light, dark = (_svg(shown, draw, height, _Look(theme, backends)) for theme in (LIGHT, DARK))
         return Plot(title, caption, light, dark)
 
     result = []
@@ -135,22 +138,30 @@ def _sqnr_db(record: ArtifactRecord) -> float:
 
 
 def _svg(records: Sequence[ArtifactRecord], draw: _Draw, height: float, look: _Look) -> str:
+    def draw_figure(figure: "Figure") -> None:
+        axes = figure.add_subplot()
+        axes.spines[["top", "right"]].set_visible(False)
+        draw(axes, records, look)
+
+    return svg(draw_figure, (_WIDTH, height), look.theme)
+
+
+def svg(draw: Callable[["Figure"], None], size: tuple[float, float], theme: Theme) -> str:
+    """A figure of `size` inches (width, height) as a data URI; the same bytes for the same drawing."""
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # the user's matplotlibrc would change the bytes
-        matplotlib.rcParams.update(_style(look.theme))
-        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-        axes = figure.add_subplot()
-        axes.spines[["top", "right"]].set_visible(False)
-        draw(axes, records, look)
+        matplotlib.rcParams.update(_style(theme))
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
         stream = io.BytesIO()
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return data_uri(stream.getvalue(), "image/svg+xml")
 
 
-def _style(theme: _Theme) -> dict[Any, Any]:
+def _style(theme: Theme) -> dict[Any, Any]:
     return {
         "svg.hashsalt": "igf",
         "svg.fonttype": "path",

@@ -12,6 +12,7 @@ import numpy as np
 
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.checkpoint import load_checkpoint
+from igf_mobile.device_fixture import write_fixture
 from igf_mobile.files import atomic_path, sha256_of, write_text
 from igf_mobile.latency import percentile
 from igf_mobile.matting import FloatRunner
@@ -32,6 +33,7 @@ def write_vectors(checkpoint: Path, folder: Path) -> None:
     rule = "nearest rank: the sample at index ceil(percent / 100 * count) - 1 of the sorted samples"
     write_text(folder / "percentile.json", json.dumps({"rule": rule, "cases": cases}, indent=1) + "\n")
     write_matte_case(checkpoint, folder / "matte")
+    write_fixture(folder)
 
 
 def write_matte_case(checkpoint: Path, folder: Path) -> None:

@@ -27,10 +27,12 @@ ROWS = (
     {"model", "discriminator", "parity", "composites"},
     {"losses", "checkpoint", "graph", "data"},
     {"xnnpack_quantizer", "coreml_quantizer", "mil_census", "mil_operators", "mil_reference", "mlpackage"},
-    {"backends", "manifest"},
-    {"matting", "evaluate", "gates"},
-    {"training_state", "train", "pipeline", "bench", "doctor", "vectors"},
-    {"report_plots", "report_pictures", "report"},
+    {"backends", "manifest", "device_report", "compare"},
+    {"matting", "evaluate", "gates", "device_checks"},
+    {"device_fixture", "devices"},
+    {"training_state", "train", "pipeline", "bench", "doctor", "vectors", "profile"},
+    {"report_plots", "report_pictures", "report", "device_plots", "device_section"},
+    {"profile_cli"},
     {"cli"},
 )
 ROW_OF = {name: position for position, row in enumerate(ROWS) for name in row}
@@ -111,7 +113,9 @@ def test_the_command_line_starts_without_anything_heavy() -> None:
     assert run(program) == "[]\n"
 
 
-@pytest.mark.parametrize("module", ["metrics", "parity", "latency", "manifest", "schemes", "gates"])
+@pytest.mark.parametrize(
+    "module", ["metrics", "parity", "latency", "manifest", "schemes", "gates", "devices"]
+)
 def test_what_needs_no_torch_imports_none(module: str) -> None:
     heavy = ("torch", "matplotlib", *VENDORS)
     program = f"import sys, igf_mobile.{module}\nprint([m for m in {heavy!r} if m in sys.modules])"
