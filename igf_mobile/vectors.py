@@ -52,10 +52,11 @@ def write_matte_case(checkpoint: Path, folder: Path) -> None:
 
 
 def write_case(folder: Path, tensors: dict[str, FloatArray], description: dict[str, object]) -> None:
-    """Write `<name>.f32` per tensor (NCHW) and `case.json`: shapes, hashes and `description`."""
+    """Write `<name>.f32` per tensor (NCHW) and `case.json`: name, shapes, hashes and `description`."""
     for name, values in tensors.items():
         _write_bytes(folder / f"{name}.f32", values.astype("<f4").tobytes())
     case = {
+        "name": folder.name,
         **description,
         "dtype": "little-endian float32",
         "layout": "NCHW",
