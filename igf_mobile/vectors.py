@@ -84,7 +84,8 @@ def write_camera_case(folder: Path) -> None:
         padded[:, : rows.shape[1]] = rows
         _write_bytes(folder / f"{name}.u8", padded.tobytes())
     size = (_CAMERA_SIDE, _CAMERA_SIDE)
-    small = [resize(plane.astype(np.float32), size) for plane in (y, chroma[:, 0::2], chroma[:, 1::2])]
+    planes = (y, chroma[:, 0::2], chroma[:, 1::2])
+    small = [resize(plane.astype(np.float32) / np.float32(255.0), size) for plane in planes]
     tensors = {
         "guidance_rgba": _nchw(resize(rgb.astype(np.float32) / np.float32(255.0), size)),
         "guidance_yuv": _nchw(_rgb(*small)),
@@ -101,11 +102,10 @@ def _ycbcr(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
 
 
 def _rgb(y: FloatArray, cb: FloatArray, cr: FloatArray) -> FloatArray:
-    """The inverse of `_ycbcr`: (H,W) in [0,255] each -> (H,W,3) in [0,1]."""
-    red = y + 1.402 * (cr - 128.0)
-    green = y - 0.344136 * (cb - 128.0) - 0.714136 * (cr - 128.0)
-    blue = y + 1.772 * (cb - 128.0)
-    return np.clip(np.dstack([red, green, blue]) / 255.0, 0.0, 1.0).astype(np.float32)
+    """The inverse of `_ycbcr`: (H,W) in [0,1] each, 128/255 is no colour -> (H,W,3) in [0,1]."""
+    cb, cr = cb - 128.0 / 255.0, cr - 128.0 / 255.0
+    rgb = np.dstack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb])
+    return np.clip(rgb, 0.0, 1.0).astype(np.float32)
 
 
 def _nchw(image: FloatArray) -> FloatArray:

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import checks
@@ -31,32 +30,29 @@ def catalog_version(name: str) -> str:
     return found[1]
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What goes into the app besides its own files."""
+def build(work: Path, staged: Path) -> Path:
+    """The signed APK.
 
-    build: Path
-    """A build folder of `igf export`."""
-    device_case: Path
-    artifacts: tuple[str, ...]
-    """Files of `build` that a runtime of the app takes."""
-
-
-def build(work: Path, inputs: Inputs) -> Path:
-    """The signed APK."""
+    Args:
+        work: where everything between the sources and the APK goes.
+        staged: a folder of assets besides the app's own: build/ and device_case/.
+    """
     toolchain.require_java()
     toolchain.require_packagers()
     dex = _dex(work, _shrunk(work, _classes(work)))
     resources = _resources(work)
-    unsigned = _unsigned(work, dex, resources, inputs)
+    unsigned = _unsigned(work, dex, resources, staged)
     return _signed(work, unsigned)
 
 
 def merged_manifest() -> str:
     """AndroidManifest.xml with what Gradle would add: the package, versions and SDK levels."""
     text = (MAIN / "AndroidManifest.xml").read_text(encoding="utf-8")
-    versions = f'android:versionCode="{catalog_version("appCode")}" android:versionName="{catalog_version("app")}"'
-    sdk = f'android:minSdkVersion="{catalog_version("minSdk")}" android:targetSdkVersion="{catalog_version("targetSdk")}"'
+    versions = (
+        f'android:versionCode="{catalog_version("appCode")}" android:versionName="{catalog_version("app")}"'
+    )
+    minimum, target = catalog_version("minSdk"), catalog_version("targetSdk")
+    sdk = f'android:minSdkVersion="{minimum}" android:targetSdkVersion="{target}"'
     opening = f'<manifest package="{APPLICATION_ID}" {versions} '
     merged = text.replace("<manifest ", opening, 1)
     return merged.replace("    <uses-permission", f"    <uses-sdk {sdk} />\n    <uses-permission", 1)
@@ -82,7 +78,14 @@ def _resources(work: Path) -> Path:
         (folder / "java").mkdir(parents=True)
         (folder / "AndroidManifest.xml").write_text(manifest, encoding="utf-8")
         command = ["aapt", "package", "-f", "-m", "--custom-package", NAMESPACE, "-I", str(framework)]
-        command += ["-M", str(folder / "AndroidManifest.xml"), "-S", str(MAIN / "res"), "-J", str(folder / "java")]
+        command += [
+            "-M",
+            str(folder / "AndroidManifest.xml"),
+            "-S",
+            str(MAIN / "res"),
+            "-J",
+            str(folder / "java"),
+        ]
         toolchain.run([*command, "-F", str(folder / "resources.zip")])
 
     step(work / "resources", [MAIN / "res", framework], manifest, make)
@@ -96,7 +99,9 @@ def _classes(work: Path) -> list[Path]:
     def make(jar: Path) -> None:
         with tempfile.TemporaryDirectory() as name:
             sources = [str(file) for file in java.rglob("*.java")]
-            toolchain.run(["javac", "-nowarn", "-source", "8", "-target", "8", "-Xlint:-options", "-d", name, *sources])
+            toolchain.run(
+                ["javac", "-nowarn", "-source", "8", "-target", "8", "-Xlint:-options", "-d", name, *sources]
+            )
             with zipfile.ZipFile(jar, "w") as archive:
                 for file in sorted(Path(name).rglob("*.class")):
                     archive.write(file, file.relative_to(name).as_posix())
@@ -115,7 +120,13 @@ def _shrunk(work: Path, classes: list[Path]) -> Path:
     def make(output: Path) -> None:
         # The standard library also ships classes for Java 9 and later, which the dexer does not know.
         given = [f"-injars {jar}(!META-INF/**,!module-info.class,**.class)" for jar in jars]
-        command = ["java", "-Xmx1g", "-cp", toolchain.classpath(toolchain.files("shrinker")), "proguard.ProGuard"]
+        command = [
+            "java",
+            "-Xmx1g",
+            "-cp",
+            toolchain.classpath(toolchain.files("shrinker")),
+            "proguard.ProGuard",
+        ]
         command += [f"@{rules}", *" ".join(given).split(" ")]
         command += ["-libraryjars", f"{framework}(!META-INF/**,**.class)"]
         for module in ("java.base", "java.logging"):
@@ -130,7 +141,13 @@ def _shrunk(work: Path, classes: list[Path]) -> Path:
 def _dex(work: Path, jar: Path) -> Path:
     def make(folder: Path) -> None:
         folder.mkdir()
-        command = ["java", "-Xmx1g", "-cp", toolchain.classpath(toolchain.files("dexer")), "com.android.dx.command.Main"]
+        command = [
+            "java",
+            "-Xmx1g",
+            "-cp",
+            toolchain.classpath(toolchain.files("dexer")),
+            "com.android.dx.command.Main",
+        ]
         level = f"--min-sdk-version={catalog_version('minSdk')}"
         toolchain.run([*command, "--dex", level, f"--output={folder / 'classes.dex'}", str(jar)])
 
@@ -138,8 +155,8 @@ def _dex(work: Path, jar: Path) -> Path:
     return work / "dex" / "classes.dex"
 
 
-def _unsigned(work: Path, dex: Path, resources: Path, inputs: Inputs) -> Path:
-    entries = [("classes.dex", dex), *libraries(), *_assets(inputs)]
+def _unsigned(work: Path, dex: Path, resources: Path, staged: Path) -> Path:
+    entries = [("classes.dex", dex), *libraries(), *_assets(staged)]
 
     def make(output: Path) -> None:
         with zipfile.ZipFile(output, "w") as apk:
@@ -154,13 +171,13 @@ def _unsigned(work: Path, dex: Path, resources: Path, inputs: Inputs) -> Path:
     return work / "unsigned.apk"
 
 
-def _assets(inputs: Inputs) -> list[tuple[str, Path]]:
-    """(path in the APK, file): the shaders, the build and its golden case."""
-    own = MAIN / "assets"
+def _assets(staged: Path) -> list[tuple[str, Path]]:
+    """(path in the APK, file) of the app's own assets and of the staged ones."""
     return [
-        *((f"assets/{file.relative_to(own).as_posix()}", file) for file in sorted(own.rglob("*")) if file.is_file()),
-        *((f"assets/build/{name}", inputs.build / name) for name in ("manifest.json", *inputs.artifacts)),
-        *((f"assets/device_case/{file.name}", file) for file in sorted(inputs.device_case.iterdir())),
+        (f"assets/{file.relative_to(root).as_posix()}", file)
+        for root in (MAIN / "assets", staged)
+        for file in sorted(root.rglob("*"))
+        if file.is_file()
     ]
 
 
@@ -185,8 +202,9 @@ def _signed(work: Path, unsigned: Path) -> Path:
 
     def make(output: Path) -> None:
         secret = ["--ks-pass", "pass:android", "--ks-key-alias", "debug"]
+        level = ["--min-sdk-version", catalog_version("minSdk"), "--v4-signing-enabled", "false"]
         shutil.copy(unsigned, output)
-        toolchain.run(["apksigner", "sign", "--ks", str(key), *secret, "--min-sdk-version", catalog_version("minSdk"), str(output)])
+        toolchain.run(["apksigner", "sign", "--ks", str(key), *secret, *level, str(output)])
 
     step(work / name, [unsigned, key], "sign", make)
     return work / name
@@ -198,7 +216,16 @@ def _debug_key() -> Path:
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{os.getpid()}.keystore")
-        command = ["keytool", "-genkeypair", "-keystore", str(temporary), "-storepass", "android", "-keypass", "android"]
+        command = [
+            "keytool",
+            "-genkeypair",
+            "-keystore",
+            str(temporary),
+            "-storepass",
+            "android",
+            "-keypass",
+            "android",
+        ]
         command += ["-alias", "debug", "-keyalg", "RSA", "-keysize", "2048", "-validity", "10000"]
         subprocess.run([*command, "-dname", "CN=igf debug"], check=True, capture_output=True)
         temporary.replace(path)
@@ -223,7 +250,12 @@ def expectation(build_folder: Path, backends: tuple[str, ...]) -> checks.Expecta
             "Lorg/tensorflow/lite/nnapi/NnApiDelegate;",
             "Lorg/pytorch/executorch/Module;",
         ),
-        libraries=("libtensorflowlite_jni.so", "libtensorflowlite_gpu_jni.so", "libexecutorch.so", "libfbjni.so"),
+        libraries=(
+            "libtensorflowlite_jni.so",
+            "libtensorflowlite_gpu_jni.so",
+            "libexecutorch.so",
+            "libfbjni.so",
+        ),
         build=build_folder,
         backends=backends,
     )

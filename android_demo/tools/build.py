@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -19,9 +20,13 @@ BACKENDS = ("litert", "executorch")
 
 
 def main() -> int:
-    """0 done, 1 a check failed, 2 bad input, 3 not possible on this machine."""
+    """0 done, 1 a check or test failed, 2 bad input, 3 not possible on this machine."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["apk", "test", "check"], help="apk; the core's tests; or both")
+    parser.add_argument(
+        "what",
+        choices=["apk", "assets", "test", "check"],
+        help="apk; assets for Gradle; the core's tests; check: tests and apk",
+    )
     parser.add_argument("--build", type=Path, default=Path("build"), help="a build folder of `igf export`")
     parser.add_argument("--work", type=Path, help="where the output goes (default: <build>/android)")
     arguments = parser.parse_args()
@@ -29,43 +34,72 @@ def main() -> int:
     try:
         if arguments.what in ("test", "check"):
             print(kotlin.run_core_tests(work, REPOSITORY / "shared_vectors").strip())
-        if arguments.what in ("apk", "check"):
-            return make_apk(arguments.build, work)
+        if arguments.what == "test":
+            return 0
+        staged = stage_assets(arguments.build, work)
+        return 0 if arguments.what == "assets" else make_apk(arguments.build, work, staged)
+    except toolchain.TestsFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
     except toolchain.ToolError as error:
         print(error, file=sys.stderr)
         return 3
-    return 0
 
 
-def make_apk(build: Path, work: Path) -> int:
+class BadInput(Exception):
+    """The build folder holds nothing that the app can take."""
+
+
+def make_apk(build: Path, work: Path, staged: Path) -> int:
     """Build the APK, print the table of checks; 1 when one failed."""
-    path = build / "manifest.json"
-    if not path.is_file():
-        print(f"there is no {path}; run `make export` first", file=sys.stderr)
-        return 2
-    records = json.loads(path.read_text(encoding="utf-8"))["artifacts"]
-    names = tuple(record["file"] for record in records if record["backend"] in BACKENDS)
-    if not names:
-        print(f"{path} has no artifact of {' or '.join(BACKENDS)}; run `make export` first", file=sys.stderr)
-        return 2
-    product = apk.build(work, apk.Inputs(build, device_case(build, work), names))
+    product = apk.build(work, staged)
     rows = checks.check_apk(product, apk.expectation(build, BACKENDS))
     print(checks.table(rows))
     print(f"{product} ({product.stat().st_size / 1e6:.1f} MB)")
     return 1 if any(row.outcome == checks.FAILED for row in rows) else 0
 
 
+def stage_assets(build: Path, work: Path) -> Path:
+    """The folder of assets that the APK script and Gradle add to the app's own: build/ and device_case/."""
+    manifest = build / "manifest.json"
+    if not manifest.is_file():
+        raise BadInput(f"there is no {manifest}; run `make export` first")
+    records = json.loads(manifest.read_text(encoding="utf-8"))["artifacts"]
+    artifacts = [build / record["file"] for record in records if record["backend"] in BACKENDS]
+    missing = [file.name for file in artifacts if not file.is_file()]
+    if missing or not artifacts:
+        raise BadInput(f"{build} lacks {', '.join(missing) or 'artifacts'}; run `make export` first")
+    case = device_case(build, work)
+
+    def make(folder: Path) -> None:
+        (folder / "build").mkdir(parents=True)
+        for file in (manifest, *artifacts):
+            shutil.copy(file, folder / "build")
+        shutil.copytree(case, folder / "device_case")
+
+    step(work / "assets", [manifest, *artifacts, case], "", make)
+    return work / "assets"
+
+
 def device_case(build: Path, work: Path) -> Path:
     """The golden case at the artifacts' size, with this build's limits; about a minute when it has to be made."""
     from igf_mobile import composites, device_case
     from igf_mobile.checkpoint import DEFAULT_CHECKPOINT
+    from igf_mobile.errors import IgfError
 
     def make(folder: Path) -> None:
-        for file, reason in device_case.write_device_case(build, DEFAULT_CHECKPOINT, folder).items():
+        try:
+            missing = device_case.write_device_case(build, DEFAULT_CHECKPOINT, folder)
+        except IgfError as error:
+            raise BadInput(str(error)) from error
+        for file, reason in missing.items():
             print(f"no limit for {file}, the app will not pass it: {reason}", file=sys.stderr)
 
-    code = REPOSITORY / "igf_mobile/device_case.py"
-    step(work / "device_case", [build / "manifest.json", DEFAULT_CHECKPOINT, composites.FOLDERS["proof"], code], "", make)
+    inputs = [build / "manifest.json", DEFAULT_CHECKPOINT, composites.FOLDERS["proof"]]
+    step(work / "device_case", [*inputs, REPOSITORY / "igf_mobile/device_case.py"], "", make)
     return work / "device_case"
 
 

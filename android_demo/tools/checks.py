@@ -17,7 +17,8 @@ PASSED, FAILED, NOTE = "passed", "FAILED", "note"
 PAGE = 16384
 
 SYSTEM_LIBRARIES = frozenset(
-    f"lib{name}.so" for name in ("c", "m", "dl", "log", "android", "EGL", "GLESv2", "GLESv3", "nativewindow", "z")
+    f"lib{name}.so"
+    for name in ("c", "m", "dl", "log", "android", "EGL", "GLESv2", "GLESv3", "nativewindow", "z")
 )
 """What Android gives every app."""
 
@@ -100,7 +101,9 @@ def check_needs(libraries: dict[str, bytes]) -> str:
     for name, library in parsed.items():
         abi = name.split("/")[1]
         _require(library.machine == elf.MACHINES[abi], f"{name} is for machine {library.machine}")
-        beside = {other.rsplit("/", 1)[1]: found for other, found in parsed.items() if other.split("/")[1] == abi}
+        beside = {
+            other.rsplit("/", 1)[1]: found for other, found in parsed.items() if other.split("/")[1] == abi
+        }
         absent = set(library.needed) - SYSTEM_LIBRARIES - set(beside)
         _require(not absent, f"{name} needs {', '.join(sorted(absent))}")
         if "libfbjni.so" in library.needed:
@@ -117,8 +120,8 @@ def check_pages(libraries: dict[str, bytes]) -> Iterator[Row]:
         if alignment >= PAGE:
             yield Row("16 KiB pages", PASSED, f"{name}: segments aligned to {alignment}")
         else:
-            why = f"{name}: upstream aligned its segments to {alignment}; phones with 16 KiB pages run it in compatibility mode"
-            yield Row("16 KiB pages", NOTE, why)
+            mode = "phones with 16 KiB pages run it in compatibility mode"
+            yield Row("16 KiB pages", NOTE, f"{name}: upstream aligned its segments to {alignment}; {mode}")
 
 
 def check_alignment(apk: Path) -> str:
@@ -144,7 +147,10 @@ def check_artifacts(assets: dict[str, bytes], expected: Expectation) -> str:
     for record in records:
         content = assets.get(f"assets/build/{record['file']}")
         _require(content is not None, f"{record['file']} is not in the APK")
-        _require(_sha256(content or b"") == record["sha256"], f"{record['file']} does not have the manifest's sha256")
+        _require(
+            _sha256(content or b"") == record["sha256"],
+            f"{record['file']} does not have the manifest's sha256",
+        )
     bundled = {name for name in assets if name.startswith("assets/build/")}
     extra = bundled - {f"assets/build/{r['file']}" for r in records} - {"assets/build/manifest.json"}
     _require(not extra, f"not in the manifest: {', '.join(sorted(extra))}")
@@ -157,7 +163,9 @@ def check_case(assets: dict[str, bytes]) -> str:
     manifest = json.loads(assets["assets/build/manifest.json"])
     _require(case["checkpoint_sha256"] == manifest["checkpoint"]["sha256"], "it is of another checkpoint")
     for name, sha256 in case["sha256"].items():
-        _require(_sha256(assets[f"assets/device_case/{name}.f32"]) == sha256, f"{name}.f32 has another sha256")
+        _require(
+            _sha256(assets[f"assets/device_case/{name}.f32"]) == sha256, f"{name}.f32 has another sha256"
+        )
     bundled = [r for r in manifest["artifacts"] if f"assets/build/{r['file']}" in assets]
     without = [r["file"] for r in bundled if r["scheme"] not in case["limits"].get(r["backend"], {})]
     _require(not without, f"no limit for {', '.join(without)}")
@@ -200,7 +208,9 @@ def _manifest(apk: Path, expected: Expectation) -> Iterator[Row]:
         return f"{expected.application_id} {expected.version}"
 
     def sdk() -> str:
-        levels = [int(x) for x in re.findall(r"^(?:sdkVersion|targetSdkVersion):'(\d+)'", badging, re.MULTILINE)]
+        levels = [
+            int(x) for x in re.findall(r"^(?:sdkVersion|targetSdkVersion):'(\d+)'", badging, re.MULTILINE)
+        ]
         _require(levels == [expected.minimum_sdk, expected.target_sdk], f"minimum and target {levels}")
         return f"minimum {levels[0]}, target {levels[1]}"
 
@@ -211,17 +221,30 @@ def _manifest(apk: Path, expected: Expectation) -> Iterator[Row]:
 
     def components() -> str:
         tree = _aapt("xmltree", apk, "AndroidManifest.xml")
-        found = sorted(set(re.findall(r'E: (activity|provider|service|receiver)[^E]*?A: android:name\(\S+\)="(\S+)"', tree)))
+        found = sorted(
+            set(
+                re.findall(
+                    r'E: (activity|provider|service|receiver)[^E]*?A: android:name\(\S+\)="(\S+)"', tree
+                )
+            )
+        )
         undefined = [name for _, name in found if f"L{name.replace('.', '/')};" not in expected.classes]
         _require(bool(found) and not undefined, f"components {', '.join(undefined)} are not known")
         return ", ".join(f"{kind} {name}" for kind, name in found)
 
-    for name, check in (("package", identity), ("SDK levels", sdk), ("permissions", permissions), ("components", components)):
+    for name, check in (
+        ("package", identity),
+        ("SDK levels", sdk),
+        ("permissions", permissions),
+        ("components", components),
+    ):
         yield _row(name, check)
 
 
 def _aapt(what: str, apk: Path, *more: str) -> str:
-    return subprocess.run(["aapt", "dump", what, str(apk), *more], capture_output=True, text=True, check=False).stdout
+    return subprocess.run(
+        ["aapt", "dump", what, str(apk), *more], capture_output=True, text=True, check=False
+    ).stdout
 
 
 def _sha256(content: bytes) -> str:

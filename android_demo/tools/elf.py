@@ -33,18 +33,26 @@ def parse(content: bytes) -> Library:
     program_size, program_count, section_size, section_count = struct.unpack_from("<HHHH", content, 54)
     alignments = []
     for index in range(program_count):
-        kind, _, _, _, _, _, _, align = struct.unpack_from("<IIQQQQQQ", content, programs + index * program_size)
+        kind, _, _, _, _, _, _, align = struct.unpack_from(
+            "<IIQQQQQQ", content, programs + index * program_size
+        )
         if kind == _LOAD:
             alignments.append(align)
-    headers = [struct.unpack_from("<IIQQQQIIQQ", content, sections + i * section_size) for i in range(section_count)]
+    headers = [
+        struct.unpack_from("<IIQQQQIIQQ", content, sections + i * section_size) for i in range(section_count)
+    ]
     needed: tuple[str, ...] = ()
     undefined, defined = set(), set()
     for _, kind, _, _, offset, size, link, _, _, _ in headers:
         if kind == _DYNAMIC:
             entries = struct.iter_unpack("<QQ", content[offset : offset + size])
-            needed = tuple(_text(content, headers[link][4] + value) for tag, value in entries if tag == _NEEDED)
+            needed = tuple(
+                _text(content, headers[link][4] + value) for tag, value in entries if tag == _NEEDED
+            )
         if kind == _DYNAMIC_SYMBOLS:
-            for name, info, _, section, _, _ in struct.iter_unpack("<IBBHQQ", content[offset : offset + size]):
+            for name, info, _, section, _, _ in struct.iter_unpack(
+                "<IBBHQQ", content[offset : offset + size]
+            ):
                 if section:
                     defined.add(_text(content, headers[link][4] + name))
                 elif info >> 4 == 1:  # global; a weak one may stay undefined

@@ -1,12 +1,22 @@
 """Compile the Kotlin sources, and run the core's JUnit tests."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import toolchain
 from steps import step
+from toolchain import TestsFailed
 
-FLAGS = ["-jvm-target", "1.8", "-Xlambdas=class", "-Xsam-conversions=class", "-Werror", "-no-stdlib", "-no-reflect"]
+FLAGS = [
+    "-jvm-target",
+    "1.8",
+    "-Xlambdas=class",
+    "-Xsam-conversions=class",
+    "-Werror",
+    "-no-stdlib",
+    "-no-reflect",
+]
 """Java 8 class files without invokedynamic: all that the dexer takes."""
 
 CORE = toolchain.DEMO / "core/src/main/kotlin"
@@ -26,7 +36,9 @@ def compile_core(work: Path) -> Path:
 
 def compile_core_tests(work: Path) -> Path:
     """core-tests.jar."""
-    return _compile(work / "core-tests.jar", CORE_TESTS, [stdlib(), compile_core(work), *toolchain.files("tests")])
+    return _compile(
+        work / "core-tests.jar", CORE_TESTS, [stdlib(), compile_core(work), *toolchain.files("tests")]
+    )
 
 
 def compile_app(work: Path, resources: Path) -> Path:
@@ -36,23 +48,30 @@ def compile_app(work: Path, resources: Path) -> Path:
     return _compile(work / "app.jar", APP, [compile_core(work), resources, *libraries, *framework])
 
 
-def run_core_tests(work: Path, vectors: Path) -> str:
-    """Run every test class; JUnit's words.
+def run_core_tests(work: Path, vectors: Path, report: Path | None = None) -> str:
+    """Run every test class of the core; JUnit's words.
 
     Args:
+        work: where the jars go.
         vectors: the folder shared_vectors/, or a damaged copy of it.
+        report: where the test of the latency report leaves its file.
 
     Raises:
-        ToolError: a test failed.
+        TestsFailed: a test failed, or none ran.
     """
     toolchain.require_java()
     jars = [compile_core(work), compile_core_tests(work), stdlib(), *toolchain.files("tests")]
-    names = sorted(
-        ".".join(file.relative_to(CORE_TESTS).with_suffix("").parts) for file in CORE_TESTS.rglob("*Test.kt")
-    )
-    return toolchain.run(
-        ["java", f"-Digf.vectors={vectors.resolve()}", "-cp", toolchain.classpath(jars), "org.junit.runner.JUnitCore", *names]
-    )
+    files = sorted(CORE_TESTS.rglob("*Test.kt"))
+    names = [".".join(file.relative_to(CORE_TESTS).with_suffix("").parts) for file in files]
+    settings = [
+        f"-Digf.vectors={vectors.resolve()}",
+        *([f"-Digf.report={report.resolve()}"] if report else []),
+    ]
+    command = ["java", *settings, "-cp", toolchain.classpath(jars), "org.junit.runner.JUnitCore", *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode or not re.search(r"^OK \([1-9]\d* tests?\)", done.stdout, re.MULTILINE):
+        raise TestsFailed((done.stdout + done.stderr).strip())
+    return done.stdout
 
 
 def _compile(jar: Path, sources: Path, libraries: list[Path]) -> Path:

@@ -19,6 +19,10 @@ class ToolError(Exception):
     """What is wrong and what to do about it, in one line."""
 
 
+class TestsFailed(Exception):
+    """What the test runner said."""
+
+
 def cache() -> Path:
     """Where downloads are kept; IGF_ANDROID_CACHE chooses another folder."""
     return Path(os.environ.get("IGF_ANDROID_CACHE", "~/.cache/igf_mobile/android")).expanduser()
@@ -151,7 +155,9 @@ def _download(coordinates: list[Coordinate]) -> None:
         scratch = Path(name)
         (scratch / "pom.xml").write_text(_pom(coordinates), encoding="utf-8")
         goal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
-        run(["mvn", "-q", "-B", goal, "-DoutputDirectory=out", "-Dmdep.useRepositoryLayout=true"], cwd=scratch)
+        run(
+            ["mvn", "-q", "-B", goal, "-DoutputDirectory=out", "-Dmdep.useRepositoryLayout=true"], cwd=scratch
+        )
         for c in coordinates:
             file = scratch / "out" / c.group.replace(".", "/") / c.artifact / c.version / c.path.name
             _check(file, c.sha256)

@@ -80,6 +80,7 @@ class LiveScreen(private val activity: Activity) : Screen {
                 surface.requestRender()
             }
             scribble.clear()
+            meter.clear()
         } catch (error: Exception) {
             tell("The network cannot be loaded: ${error.message}")
         }

@@ -28,6 +28,13 @@ class FrameMeter(private val capacity: Int = 120) {
         dropped++
     }
 
+    /** Begin anew: other stages or another artifact. */
+    @Synchronized
+    fun clear() {
+        frames.clear()
+        dropped = 0
+    }
+
     /** null before the first frame. */
     @Synchronized
     fun summary(): FrameSummary? {

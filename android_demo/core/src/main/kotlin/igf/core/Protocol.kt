@@ -120,6 +120,9 @@ class Protocol(
                 parity = Parity.of(golden, golden.limit(artifact), result),
                 identicalToCpu = if (subject.unit == ComputeUnit.CPU) null else cpu?.isIdentical(result),
             )
+            if (run.identicalToCpu == true) {
+                run = run.copy(used = UnitEvidence("cpu", "both outputs are bit-identical to the CPU's"))
+            }
         }
 
         private fun steady(matting: Matting) = sample(matting, "steady", config.steadyS, config.steadyRuns) { samples, seconds ->
