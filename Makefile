@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3; do \
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup export verify test test-slow lint types lock clean
+.PHONY: help setup export verify test test-slow apk android-check android-assets lint types lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -39,6 +39,16 @@ test: $(READY) ## The whole fast suite
 
 test-slow: $(READY) ## The checks that take minutes each
 	$(BIN)/python -m pytest -m slow
+
+apk: $(READY) ## Build the signed Android app of $(BUILD) and check it (installs Debian packages when root)
+	$(BIN)/python android_demo/tools/build.py apk --build $(BUILD)
+
+android-check: $(READY) ## The Android core's tests, the APK, its checks, and the checks' own tests
+	$(BIN)/python android_demo/tools/build.py check --build $(BUILD)
+	$(BIN)/python -m pytest -m "apk or not slow" tests/android
+
+android-assets: $(READY) ## What Android Studio needs of $(BUILD)
+	$(BIN)/python android_demo/tools/build.py assets --build $(BUILD)
 
 lint: $(READY) ## Style
 	$(BIN)/ruff check .

@@ -150,6 +150,16 @@ def _constexpr_affine_dequantize(quantized_data: Any, zero_point: Any, scale: An
     return _dequantize(quantized_data, scale, zero_point, axis)
 
 
+def _matmul(x: Any, y: Any, transpose_x: bool = False, transpose_y: bool = False) -> Tensor:
+    left, right = _tensor(x), _tensor(y)
+    return (left.mT if transpose_x else left) @ (right.mT if transpose_y else right)
+
+
+def _reshape(x: Tensor, shape: Any) -> Tensor:
+    """0 keeps a side, -1 takes what is left."""
+    return x.reshape([x.shape[axis] if side == 0 else side for axis, side in enumerate(_ints(shape))])
+
+
 OPERATORS: dict[str, Callable[..., Tensor]] = {
     "add": lambda x, y: _tensor(x) + _tensor(y),
     "sub": lambda x, y: _tensor(x) - _tensor(y),
@@ -169,6 +179,12 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "pad": _pad,
     "concat": _concat,
     "slice_by_index": _slice_by_index,
+    "matmul": _matmul,
+    "reshape": _reshape,
+    "transpose": lambda x, perm: x.permute(_ints(perm)),
+    "pixel_shuffle": lambda x, upscale_factor: F.pixel_shuffle(x, int(upscale_factor)),
+    "pixel_unshuffle": lambda x, downscale_factor: F.pixel_unshuffle(x, int(downscale_factor)),
+    "rsqrt": lambda x, epsilon=1e-12: torch.rsqrt(x + float(epsilon)),
     "cast": _cast,
     "quantize": _quantize,
     "dequantize": _dequantize,

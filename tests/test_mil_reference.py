@@ -38,6 +38,21 @@ CASES: list[tuple[str, dict[str, Any], Any]] = [
     ("clip", {"x": X, "alpha": np.float32(0), "beta": np.float32(1)}, X.clamp(0, 1)),
     ("identity", {"x": X}, X),
     ("cast", {"x": X, "dtype": "fp32"}, X),
+    ("rsqrt", {"x": Y, "epsilon": np.float32(0)}, Y**-0.5),
+    ("matmul", {"x": X, "y": Y, "transpose_y": True}, torch.einsum("abij,abkj->abik", X, Y)),
+    ("matmul", {"x": X, "y": Y, "transpose_x": np.bool_(True)}, torch.einsum("abji,abjk->abik", X, Y)),
+    ("reshape", {"x": X, "shape": np.array([0, 2, -1], np.int32)}, X.reshape(1, 2, 96)),
+    ("transpose", {"x": X, "perm": np.array([0, 3, 1, 2], np.int32)}, torch.movedim(X, 3, 1)),
+    (
+        "pixel_shuffle",
+        {"x": X, "upscale_factor": np.uint32(2)},
+        X.reshape(1, 1, 2, 2, 6, 8).permute(0, 1, 4, 2, 5, 3).reshape(1, 1, 12, 16),
+    ),
+    (
+        "pixel_unshuffle",
+        {"x": X, "downscale_factor": np.uint32(2)},
+        X.reshape(1, 4, 3, 2, 4, 2).permute(0, 1, 3, 5, 2, 4).reshape(1, 16, 3, 4),
+    ),
     ("concat", {"values": [X, Y], "axis": np.int32(1), "interleave": False}, torch.cat([X, Y], 1)),
     ("concat", {"values": [X, Y], "axis": np.int32(3)}, torch.cat([X, Y], 3)),
     (
