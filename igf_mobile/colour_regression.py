@@ -52,7 +52,7 @@ def colour_regression(image_lr: Tensor, mask_lr: Tensor) -> ColourRegression:
     root = torch.rsqrt(distance)
     nearness = root * root
     votes = torch.bmm(nearness * nearness, sides)
-    inside, outside = _from_cells(votes, image_lr.shape).split(1, dim=1)
+    inside, outside = torch.split(_from_cells(votes, image_lr.shape), 1, dim=1)
     total = inside + outside
     alpha = (inside + _TINY * mask_lr) / (total + _TINY)
     return ColourRegression(unit_clamp(2.0 * alpha - 0.5), unit_clamp(total))
@@ -80,7 +80,7 @@ def _samples(image_lr: Tensor, mask_lr: Tensor, centre: Tensor) -> tuple[Tensor,
     unmasked = _with_row((centre - inside) / (other + _TINY), 0.0)
     batch = mask.shape[0]
     around = _neighbours(torch.cat([masked, unmasked, other], dim=1)).reshape(batch, 18, 5, -1)
-    colours, shares = around.split([3, 2], dim=2)
+    colours, shares = torch.split(around, [3, 2], dim=2)
     colours = (colours - centre.reshape(batch, 1, 3, -1)).transpose(1, 2)
     squared = channel_sum(colours * colours)
     factors = _with_row(-2.0 * _INVERSE_VARIANCE * colours, _INVERSE_VARIANCE)

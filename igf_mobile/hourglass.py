@@ -35,7 +35,7 @@ class JoinedConv(nn.Module):
         self.parts = nn.ModuleList(
             nn.Conv2d(channels, outputs, kernel, stride, padding, bias=False) for channels in inputs
         )
-        self.norm = nn.BatchNorm2d(outputs)
+        self.norm: nn.Module = nn.BatchNorm2d(outputs)
         self.relu = nn.ReLU()
         for part in self.parts:
             # As He et al. 2015 for all inputs at once.

@@ -41,7 +41,7 @@ def apply_coefficients(coefficients: Tensor, guidance: Tensor) -> Tensor:
         full = nn.functional.interpolate(
             coefficients, size=(height, width), mode="bilinear", align_corners=False
         )
-    slope, offset = full.split([3, 1], dim=1)
+    slope, offset = torch.split(full, [3, 1], dim=1)
     return channel_sum(slope * guidance) + offset
 
 

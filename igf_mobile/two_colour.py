@@ -58,7 +58,7 @@ def _window_mean(x: Tensor) -> Tensor:
 
 def channel_sum(x: Tensor) -> Tensor:
     """Sum of three channels one by one: `aten.sum` falls out of the XNNPACK delegate, this does not."""
-    first, second, third = x.split(1, dim=1)
+    first, second, third = torch.split(x, 1, dim=1)
     return first + second + third
 
 

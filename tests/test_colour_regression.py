@@ -24,7 +24,9 @@ LIMITS = {"alpha_lr": 8e-5, "support": 3e-4}  # 3.6e-5, 1.5e-4
 
 def lowered(pair: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
     """Means of 4x4 pixels: (3,h,w) and (h,w)."""
-    image, mask = (x[0].reshape(x.shape[1], x.shape[2] // 4, 4, x.shape[3] // 4, 4).mean((2, 4)) for x in pair)
+    image, mask = (
+        x[0].reshape(x.shape[1], x.shape[2] // 4, 4, x.shape[3] // 4, 4).mean((2, 4)) for x in pair
+    )
     return image, mask[0]
 
 
@@ -66,7 +68,8 @@ def near(difference: Array) -> float:
 
 def distances(found: ColourRegression, wanted: dict[str, Array]) -> dict[str, float]:
     return {
-        name: float(np.abs(getattr(found, name)[0, 0].numpy() - value).max()) for name, value in wanted.items()
+        name: float(np.abs(getattr(found, name)[0, 0].numpy() - value).max())
+        for name, value in wanted.items()
     }
 
 

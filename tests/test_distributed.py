@@ -31,7 +31,15 @@ Batch = tuple[Tensor, Tensor, Tensor]
 
 def config_for(run_dir: Path | str) -> TrainConfig:
     return preset_config(
-        "fast", "unused", run_dir, steps=STEPS, batch_size=2, crop=64, validate_every=0, workers=0, log_every=1
+        "fast",
+        "unused",
+        run_dir,
+        steps=STEPS,
+        batch_size=2,
+        crop=64,
+        validate_every=0,
+        workers=0,
+        log_every=1,
     )
 
 

@@ -86,8 +86,6 @@ def test_a_joined_convolution_is_one_over_the_concatenation() -> None:
     torch.testing.assert_close(joined(x, y), joined.norm(whole).relu(), atol=1e-6, rtol=0.0)
 
 
-
-
 @settings(max_examples=12, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 2))
 def test_shapes_and_range_of_any_multiple_of_32(rows: int, columns: int, batch: int) -> None:
