@@ -24,7 +24,7 @@ Exporter = Callable[[str], Artifact]
 
 SIZE = (64, 64)
 SCHEMES = litert.BACKEND.schemes
-CONVOLUTIONS = 22
+CONVOLUTIONS = 26
 METADATA = {"name": "igf", "version": "0.1.0", "checkpoint_sha256": "ab" * 32, "zeta": "a text with ü"}
 
 # Scheme -> least SQNR in dB of alpha and of the coefficients against the float model: the worst of three
