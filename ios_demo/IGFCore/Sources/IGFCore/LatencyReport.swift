@@ -118,7 +118,8 @@ public struct LatencyReport: Codable, Equatable, Sendable {
         } catch let error as EncodingError {
             throw IGFError("\(Self.fileName) cannot be written: \(error)")
         } catch {
-            throw IGFError("\(Self.fileName) cannot be written to \(folder.lastPathComponent): \(error.localizedDescription)")
+            throw IGFError(
+                "\(Self.fileName) cannot be written to \(folder.lastPathComponent): \(error.localizedDescription)")
         }
         return file
     }

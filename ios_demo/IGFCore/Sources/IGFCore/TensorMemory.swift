@@ -98,7 +98,8 @@ extension TensorSpec {
         let (minimum, range) = span ?? (0, 1)
         for (channel, wanted) in channels.enumerated() {
             guard let source = names.firstIndex(of: wanted) else {
-                throw IGFError("\(name) takes the channel \(wanted), which is not one of \(names.joined(separator: ", "))")
+                throw IGFError(
+                    "\(name) takes the channel \(wanted), which is not one of \(names.joined(separator: ", "))")
             }
             planes.values.withUnsafeBufferPointer { values in
                 for y in 0..<height {

@@ -5,7 +5,8 @@ import XCTest
 final class SessionTests: XCTestCase {
     private let time = FakeTime()
 
-    private func subject(_ unit: ComputeUnit, matte: Matte = Fixtures.matte, failure: IGFError? = nil) -> MattingSubject {
+    private func subject(_ unit: ComputeUnit, matte: Matte = Fixtures.matte, failure: IGFError? = nil) -> MattingSubject
+    {
         let time = time
         return MattingSubject(artifact: Fixtures.artifact(), computeUnit: unit, golden: Fixtures.golden()) {
             FakeMatting(time: time, matte: matte, runMs: [2000], failure: failure)
