@@ -98,12 +98,15 @@ _toolchain: list[str | None] = []
 
 
 def toolchain_problem() -> str | None:
-    """Why there is no Swift here; sets Debian's up where it can. Asked once."""
+    """Why there is no Swift here; sets Debian's up where it can, and shows what it says. Asked once."""
     if not _toolchain:
-        done = subprocess.run(
-            [SWIFT_ENV, "swift", "--version"], stdout=subprocess.PIPE, stderr=None, text=True
-        )
-        _toolchain.append(None if done.returncode == 0 else "no Swift toolchain (reason above)")
+        command = [SWIFT_ENV, "swift", "--version"]
+        last = ""
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as asked:
+            for line in asked.stderr or ():
+                last = line.strip() or last
+                print(f"  {line.rstrip()}", file=sys.stderr, flush=True)
+        _toolchain.append(None if asked.returncode == 0 else last or "swift --version failed")
     return _toolchain[0]
 
 
@@ -316,7 +319,7 @@ def check_format() -> str:
         STUBS,
     ]
     configuration = IOS_DEMO / ".swift-format"
-    swift("swift-format", "lint", "--strict", "--recursive", "--configuration", configuration, *folders)
+    swift("swift", "format", "lint", "--strict", "--recursive", "--configuration", configuration, *folders)
     return "strict"
 
 

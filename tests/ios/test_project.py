@@ -52,7 +52,7 @@ def test_the_project_is_whole() -> None:
             "ENABLE_USER_SCRIPT_SANDBOXING = YES;",
             "cannot read ../build",
         ),
-        ("objectVersion = 77;", "objectVersion = 77", "cannot be read: line 6"),
+        ("objectVersion = 77;", "objectVersion = 77", "cannot be read: line 7"),
     ],
 )
 def test_a_damaged_project_is_noticed(copy: Path, old: str, new: str, words: str) -> None:
@@ -64,7 +64,7 @@ def test_an_object_that_is_gone_is_noticed(copy: Path) -> None:
     path = copy / "IGF.xcodeproj/project.pbxproj"
     objects = openstep.parse(path.read_text())["objects"]
     target = next(key for key, value in objects.items() if value["isa"] == "PBXNativeTarget")
-    edit(path, f"\t\t{target} /*", f"\t\t{target[:-6]}FFFFFF /*")
+    edit(path, f"\n\t\t{target} /*", f"\n\t\t{target[:-6]}FFFFFF /*")
     found = problems(copy)
     assert any(f"refers to {target}, which is not there" in problem for problem in found)
     assert any("IGF.xcscheme names the target" in problem for problem in found)
