@@ -42,7 +42,7 @@ import IGFCore
         }
 
         func run() throws -> Matte {
-            let outputs = try module.forward(inputs)
+            let outputs: [Value] = try module.forward(inputs)
             guard outputs.count == artifact.outputs.count else {
                 throw IGFError(
                     "\(artifact.file) gave \(outputs.count) outputs, the manifest says \(artifact.outputs.count)")
