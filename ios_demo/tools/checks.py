@@ -140,7 +140,7 @@ def check_report() -> str:
     sys.path.append(str(REPOSITORY))
     try:
         from igf_mobile.device_checks import check_report as contradictions
-        from igf_mobile.device_report import load_report
+        from igf_mobile.device_reader import load_report
     except ImportError as error:
         raise NotRun(
             f"this Python cannot import the desktop side ({error}); `make setup` makes one"
