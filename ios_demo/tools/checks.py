@@ -165,7 +165,7 @@ def compile_stubs(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     core = sorted((CORE / "Sources" / "IGFCore").glob("*.swift"))
-    emit = ("swiftc", "-parse-as-library", "-emit-module", "-I", folder)
+    emit = ("swiftc", "-wmo", "-parse-as-library", "-emit-module", "-I", folder)
     swift(
         *emit,
         "-swift-version",
@@ -193,9 +193,9 @@ def check_types() -> str:
         raise NotRun("Apple's SDK is here; the Xcode build below checks against it")
     modules = WORK / "stubs"
     compile_stubs(modules)
-    app = ("swiftc", "-parse-as-library", "-warnings-as-errors", "-I", modules, "-module-name", "IGF")
+    app = ("swiftc", "-wmo", "-parse-as-library", "-warnings-as-errors", "-I", modules, "-module-name", "IGF")
     swift(*app, "-swift-version", "5", "-typecheck", *APP)
-    emit = ("swiftc", "-parse-as-library", "-emit-module", "-I", modules)
+    emit = ("swiftc", "-wmo", "-parse-as-library", "-emit-module", "-I", modules)
     swift(
         *emit,
         "-module-name",
@@ -217,6 +217,7 @@ def check_types() -> str:
     )
     swift(
         "swiftc",
+        "-wmo",
         "-parse-as-library",
         "-swift-version",
         "5",
