@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3; do \
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup export verify test test-slow apk android-check android-assets lint types lock clean
+.PHONY: help setup export verify test test-slow apk android-check android-assets ios-check lint types lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -56,6 +56,9 @@ lint: $(READY) ## Style
 
 types: $(READY) ## Strict type check
 	$(BIN)/mypy
+
+ios-check: ## Check ios_demo without a Mac: Swift from PATH, or Debian's in a cache folder
+	@$(or $(wildcard $(BIN)/python),$(PYTHON)) ios_demo/tools/ios_check.py
 
 lock: $(READY) ## Resolve the versions again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --extra dev --extra data \

@@ -33,7 +33,8 @@ struct UnattendedRun: Sendable {
 
     /// - Parameter say: is told each step, a line at a time.
     /// - Returns: the report, and a sentence per run whose parity failed or was not measured.
-    func callAsFunction(_ say: @escaping @Sendable (String) -> Void) async throws -> (LatencyReport, failures: [String]) {
+    func callAsFunction(_ say: @escaping @Sendable (String) -> Void) async throws -> (LatencyReport, failures: [String])
+    {
         let subjects = try Runtimes.subjects(build, renderer: MatteRenderer())
         var failures: [String] = []
         for subject in subjects {
@@ -44,7 +45,8 @@ struct UnattendedRun: Sendable {
         }
         let session = MeasurementSession(
             measurement: Measurement(plan: plan, device: device), golden: build.golden, folder: .documentsDirectory)
-        let report = try await session.run(subjects, report: LatencyReport.empty(for: build)) { say("igf measure \($0)") }
+        let report = try await session.run(
+            subjects, report: LatencyReport.empty(for: build), progress: { say("igf measure \($0)") })
         return (report, failures)
     }
 }
@@ -54,7 +56,8 @@ extension Verification {
     var sentence: String {
         guard let parity else { return "failed: \(error ?? "not measured")" }
         let distance = parity.alphaMeanAbs.map { String(format: "mean distance %.2g", $0) } ?? "not finite"
-        return "\(parity.passed ? "passed" : "failed"), \(distance), limit \(String(format: "%.2g", parity.limitMeanAbs))"
+        return
+            "\(parity.passed ? "passed" : "failed"), \(distance), limit \(String(format: "%.2g", parity.limitMeanAbs))"
     }
 }
 
@@ -71,7 +74,9 @@ struct UnattendedView: View {
         do {
             let build = try ExportedBuild.bundled()
             let plan = UnattendedOptions.current?.plan ?? .full
-            let (report, failures) = try await UnattendedRun(build: build, plan: plan, device: DeviceMonitor())(show)
+            let (report, failures) = try await UnattendedRun(build: build, plan: plan, device: DeviceMonitor())({
+                show($0)
+            })
             failures.forEach { show("igf failed \($0)") }
             show("igf done: \(report.runs.count) runs in Documents/\(LatencyReport.fileName)")
             exit(failures.isEmpty ? 0 : 1)
@@ -82,8 +87,7 @@ struct UnattendedView: View {
     }
 
     /// To the console, where `devicectl ... launch --console` shows it, and to the screen.
-    @Sendable
-    private func show(_ text: String) {
+    private nonisolated func show(_ text: String) {
         print(text)
         Task { @MainActor in line = text }
     }

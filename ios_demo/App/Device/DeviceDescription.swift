@@ -40,5 +40,5 @@ private func systemString(_ name: String) -> String? {
     guard sysctlbyname(name, nil, &size, nil, 0) == 0, size > 1 else { return nil }
     var bytes = [CChar](repeating: 0, count: size)
     guard sysctlbyname(name, &bytes, &size, nil, 0) == 0 else { return nil }
-    return String(cString: bytes)
+    return String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }

@@ -1,7 +1,7 @@
-import CoreVideo
+@preconcurrency import CoreVideo
 import Foundation
 import IGFCore
-import QuartzCore
+@preconcurrency import QuartzCore
 
 /// What the live view shows beside the picture, times in milliseconds.
 struct LiveStatistics: Sendable {

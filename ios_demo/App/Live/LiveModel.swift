@@ -1,5 +1,6 @@
 import Foundation
 import IGFCore
+@preconcurrency import QuartzCore
 import SwiftUI
 
 /// The live view's state: which artifact runs, what is drawn, what was measured of the last frame.

@@ -26,7 +26,8 @@ final class MetalLayerView: UIView {
 
     /// A drawable of the size of `picture`, or nil where the screen is not ready.
     func drawable(for picture: CVPixelBuffer) -> CAMetalDrawable? {
-        metalLayer?.drawableSize = CGSize(width: CVPixelBufferGetWidth(picture), height: CVPixelBufferGetHeight(picture))
+        metalLayer?.drawableSize = CGSize(
+            width: CVPixelBufferGetWidth(picture), height: CVPixelBufferGetHeight(picture))
         return metalLayer?.nextDrawable()
     }
 }

@@ -1,8 +1,8 @@
 // The arithmetic of the matte at camera resolution, written in what Metal and C++ have in common.
 //
 // Xcode compiles it as Metal, through Matte.metal. `make ios-check` compiles it as C++ and holds it to the golden
-// alpha of shared_vectors/matte and to IGFCore's applyCoefficients. It expects float3, float4, `device`, `clamp`,
-// `dot` and `mix`; in C++ they come from ios_demo/Tests/MetalShim.h.
+// alpha of shared_vectors/matte and to IGFCore's applyCoefficients. It expects float3, `device`, `clamp`, `dot`
+// and `mix`; in C++ they come from ios_demo/Tests/MetalShim.h.
 
 #ifndef IGF_MATTE_MATH_H
 #define IGF_MATTE_MATH_H

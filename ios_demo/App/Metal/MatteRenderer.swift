@@ -16,6 +16,8 @@ actor MatteRenderer {
     private var alpha: MTLTexture?
     private var composed: MTLTexture?
     private var coefficients: MTLBuffer?
+    /// Keeps the pixels of the last picture alive until the GPU is done with its texture.
+    private var wrapped: CVMetalTexture?
 
     /// Throws `IGFError` where there is no GPU, or what Metal says.
     init() throws {
@@ -38,7 +40,9 @@ actor MatteRenderer {
         let source = try texture(of: picture)
         let target = try Self.reused(&alpha, like: source, format: .r16Float, device)
         let length = planes.values.count * MemoryLayout<Float>.stride
-        if coefficients?.length != length { coefficients = device.makeBuffer(length: length, options: .storageModeShared) }
+        if coefficients?.length != length {
+            coefficients = device.makeBuffer(length: length, options: .storageModeShared)
+        }
         guard let coefficients else { throw IGFError("Metal gives no buffer of \(length) bytes") }
         planes.values.withUnsafeBytes { coefficients.contents().copyMemory(from: $0.baseAddress!, byteCount: length) }
         var size = (Int32(planes.width), Int32(planes.height))
@@ -118,7 +122,7 @@ actor MatteRenderer {
 
     /// The pixel buffer as a texture, without a copy.
     private func texture(of picture: CVPixelBuffer) throws -> MTLTexture {
-        var wrapped: CVMetalTexture?
+        wrapped = nil
         CVMetalTextureCacheCreateTextureFromImage(
             nil, cache, picture, nil, .bgra8Unorm, CVPixelBufferGetWidth(picture), CVPixelBufferGetHeight(picture), 0,
             &wrapped)

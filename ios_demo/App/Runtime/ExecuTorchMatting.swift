@@ -42,9 +42,10 @@ import IGFCore
         }
 
         func run() throws -> Matte {
-            let outputs = try module.forward(inputs)
+            let outputs: [Value] = try module.forward(inputs)
             guard outputs.count == artifact.outputs.count else {
-                throw IGFError("\(artifact.file) gave \(outputs.count) outputs, the manifest says \(artifact.outputs.count)")
+                throw IGFError(
+                    "\(artifact.file) gave \(outputs.count) outputs, the manifest says \(artifact.outputs.count)")
             }
             return Matte(
                 alpha: try read(TensorName.alpha, ChannelOrder.alpha, from: outputs),

@@ -13,7 +13,9 @@ enum Runtimes {
     }
 
     /// Load an artifact whose checksum was verified. Throws what the runtime throws, or `IGFError`.
-    static func load(_ artifact: ArtifactRecord, on unit: ComputeUnit, from build: ExportedBuild) async throws -> any Matting {
+    static func load(_ artifact: ArtifactRecord, on unit: ComputeUnit, from build: ExportedBuild) async throws
+        -> any Matting
+    {
         let url = build.url(of: artifact)
         switch artifact.backend {
         case "coreml":

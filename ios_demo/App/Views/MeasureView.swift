@@ -57,8 +57,10 @@ private struct RunRow: View {
         VStack(alignment: .leading, spacing: 4) {
             Text("\(run.artifact.backend) \(run.artifact.scheme) on \(run.computeUnitRequested.rawValue)")
             if let summary = run.summary[Stage.inference.rawValue] {
-                Text("median \(summary.medianMs, specifier: "%.1f"), p90 \(summary.p90Ms, specifier: "%.1f"), p99 \(summary.p99Ms, specifier: "%.1f") ms")
-                    .font(.footnote.monospacedDigit())
+                Text(
+                    "median \(summary.medianMs, specifier: "%.1f"), p90 \(summary.p90Ms, specifier: "%.1f"), p99 \(summary.p99Ms, specifier: "%.1f") ms"
+                )
+                .font(.footnote.monospacedDigit())
             }
             Text("ran on \(run.computeUnitUsed.rawValue)").font(.caption).foregroundStyle(.secondary)
             ForEach(run.invalidReasons, id: \.self) { Text($0).font(.caption).foregroundStyle(.orange) }

@@ -18,7 +18,8 @@ public enum ChannelOrder {
 /// - Throws: `IGFError` for another number of planes.
 public func applyCoefficients(_ coefficients: Planes, to guidance: Planes) throws -> Planes {
     guard coefficients.channels == 4, guidance.channels == 3 else {
-        throw IGFError("alpha takes 4 coefficients and 3 colours, not \(coefficients.channels) and \(guidance.channels)")
+        throw IGFError(
+            "alpha takes 4 coefficients and 3 colours, not \(coefficients.channels) and \(guidance.channels)")
     }
     let columns = linearTaps(from: coefficients.width, to: guidance.width)
     let rows = linearTaps(from: coefficients.height, to: guidance.height)

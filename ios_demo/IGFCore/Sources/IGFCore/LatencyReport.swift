@@ -75,11 +75,12 @@ public struct LatencyReport: Codable, Equatable, Sendable {
 
     public let schemaVersion: Int
     public let kind: Kind
-    public let createdAt: String
+    /// When it was last added to.
+    public private(set) var createdAt: String
     public let app: App
     public let build: Build
     public let device: Device
-    public var runs: [MeasuredRun]
+    public private(set) var runs: [MeasuredRun]
 
     enum CodingKeys: String, CodingKey {
         case schemaVersion = "schema_version"
@@ -96,6 +97,11 @@ public struct LatencyReport: Codable, Equatable, Sendable {
         self.build = build
         self.device = device
         self.runs = runs
+    }
+
+    public mutating func add(_ run: MeasuredRun, at date: Date) {
+        runs.append(run)
+        createdAt = Self.utc(date)
     }
 
     /// Whole seconds, UTC: 2026-11-22T22:00:00Z.
@@ -118,7 +124,8 @@ public struct LatencyReport: Codable, Equatable, Sendable {
         } catch let error as EncodingError {
             throw IGFError("\(Self.fileName) cannot be written: \(error)")
         } catch {
-            throw IGFError("\(Self.fileName) cannot be written to \(folder.lastPathComponent): \(error.localizedDescription)")
+            throw IGFError(
+                "\(Self.fileName) cannot be written to \(folder.lastPathComponent): \(error.localizedDescription)")
         }
         return file
     }

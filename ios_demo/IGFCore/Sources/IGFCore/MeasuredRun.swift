@@ -114,7 +114,7 @@ public struct MeasuredRun: Codable, Equatable, Sendable {
             reasons.append(parity == nil ? "Parity was not checked." : "Parity with the golden matte failed.")
         }
         if identicalToCpu == true {
-            reasons.append("Its output has the same bits as the CPU's: \(computeUnitRequested.rawValue) did not run.")
+            reasons.append("Its output has the same bits as the CPU's, so only the CPU ran.")
         }
         if (loadMs ?? 0) < 0 || (firstMs ?? 0) < 0 || samples.contains(where: { $0 < 0 }) {
             reasons.append("The clock ran backwards.")

@@ -5,17 +5,24 @@ public struct MeasurementSession: Sendable {
     private let measurement: Measurement
     private let golden: GoldenCase
     private let folder: URL
+    private let today: @Sendable () -> Date
 
     /// - Parameters:
     ///   - golden: the case for phones, with its limits.
     ///   - folder: where `latency_report.json` goes.
-    public init(measurement: Measurement, golden: GoldenCase, folder: URL) {
+    ///   - today: the date and time, for the report.
+    public init(
+        measurement: Measurement, golden: GoldenCase, folder: URL, today: @escaping @Sendable () -> Date = { Date() }
+    ) {
         self.measurement = measurement
         self.golden = golden
         self.folder = folder
+        self.today = today
     }
 
     /// Measure all of `subjects`, the CPU's before the others of the same artifact.
+    ///
+    /// A report that an earlier session left is removed first, so that nobody takes it for this one's.
     ///
     /// - Parameters:
     ///   - report: what is written, with the runs added to those it has.
@@ -27,6 +34,7 @@ public struct MeasurementSession: Sendable {
         progress: @escaping @Sendable (String) -> Void = { _ in },
         finished: @Sendable (MeasuredRun) -> Void = { _ in }
     ) async throws -> LatencyReport {
+        try? FileManager.default.removeItem(at: folder.appendingPathComponent(LatencyReport.fileName))
         var report = report
         var cpu: [String: Matte] = [:]
         let ordered = Self.cpuFirst(subjects)
@@ -36,7 +44,7 @@ public struct MeasurementSession: Sendable {
                 subject, golden: golden, cpu: cpu[subject.artifact.file]
             ) { progress("\(name): \($0)") }
             if subject.computeUnit == .cpu { cpu[subject.artifact.file] = matte }
-            report.runs.append(run)
+            report.add(run, at: today())
             try report.write(into: folder)
             finished(run)
         }
@@ -51,37 +59,5 @@ public struct MeasurementSession: Sendable {
             let own = subjects.filter { $0.artifact.file == file }
             return own.filter { $0.computeUnit == .cpu } + own.filter { $0.computeUnit != .cpu }
         }
-    }
-}
-
-/// Whether one artifact gives the golden alpha on one compute unit.
-public struct Verification: Sendable {
-    public let artifact: ArtifactRecord
-    public let computeUnit: ComputeUnit
-    public let residency: Residency?
-    public let parity: Parity?
-    /// What went wrong; nil when the parity was measured.
-    public let error: String?
-
-    public var passed: Bool { parity?.passed == true }
-
-    /// Load the subject, run the golden case, compare, unload.
-    public init(of subject: some MeasuredSubject, golden: GoldenCase) async {
-        artifact = subject.artifact
-        computeUnit = subject.computeUnit
-        var residency: Residency?
-        do {
-            try await subject.load()
-            residency = await subject.residency()
-            try await subject.prepare()
-            let matte = try await subject.infer()
-            parity = try Parity(of: matte, against: golden, limit: golden.limit(of: subject.artifact))
-            error = nil
-        } catch {
-            parity = nil
-            self.error = "\(error)"
-        }
-        self.residency = residency
-        await subject.unload()
     }
 }

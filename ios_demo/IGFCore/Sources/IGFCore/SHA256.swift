@@ -28,7 +28,8 @@ public enum SHA256 {
     private static func absorb(_ bytes: UnsafeRawBufferPointer, _ start: Int, into state: inout [UInt32]) {
         withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { words in
             for index in 0..<16 {
-                words[index] = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: start + 4 * index, as: UInt32.self))
+                words[index] = UInt32(
+                    bigEndian: bytes.loadUnaligned(fromByteOffset: start + 4 * index, as: UInt32.self))
             }
             for index in 16..<64 {
                 let a = words[index - 15]
@@ -40,7 +41,8 @@ public enum SHA256 {
             var (e, f, g, h) = (state[4], state[5], state[6], state[7])
             for index in 0..<64 {
                 let choice = (e & f) ^ (~e & g)
-                let first = h &+ (turned(e, 6) ^ turned(e, 11) ^ turned(e, 25)) &+ choice &+ constants[index] &+ words[index]
+                let first =
+                    h &+ (turned(e, 6) ^ turned(e, 11) ^ turned(e, 25)) &+ choice &+ constants[index] &+ words[index]
                 let majority = (a & b) ^ (a & c) ^ (b & c)
                 let second = (turned(a, 2) ^ turned(a, 13) ^ turned(a, 22)) &+ majority
                 (h, g, f, e) = (g, f, e, d &+ first)

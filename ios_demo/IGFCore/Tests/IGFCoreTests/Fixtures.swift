@@ -9,7 +9,8 @@ enum Fixtures {
         dtype: TensorType = .float32, minimum: Float? = 0, maximum: Float? = 1
     ) -> TensorSpec {
         TensorSpec(
-            name: name, shape: shape, layout: layout, dtype: dtype, minimum: minimum, maximum: maximum, channels: channels)
+            name: name, shape: shape, layout: layout, dtype: dtype, minimum: minimum, maximum: maximum,
+            channels: channels)
     }
 
     /// A Core ML fp16 artifact for pictures of 8 x 8.

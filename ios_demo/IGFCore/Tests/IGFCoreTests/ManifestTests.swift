@@ -105,6 +105,7 @@ final class ManifestTests: XCTestCase {
         try Data("weights".utf8).write(to: folder.appendingPathComponent("Data/weights/weight.bin"))
         try Data("{}".utf8).write(to: folder.appendingPathComponent("Manifest.json"))
         // What igf_mobile.files.sha256_of gives for the same three files.
-        XCTAssertEqual(try ArtifactRecord.sha256(of: folder), "5bb2d5882527d450007fb782c02330eba6c7e41f49e135aff1bfe6481dba8da7")
+        XCTAssertEqual(
+            try ArtifactRecord.sha256(of: folder), "5bb2d5882527d450007fb782c02330eba6c7e41f49e135aff1bfe6481dba8da7")
     }
 }

@@ -39,7 +39,8 @@ final class ParityTests: XCTestCase {
 
     func testAConstantFailsEvenWithinTheLimits() throws {
         let wide = GoldenCase.Limit(maxAbs: 10, meanAbs: 10)
-        let flat = Matte(alpha: Planes(channels: 1, height: 8, width: 8, repeating: 0.5), coefficients: Fixtures.matte.coefficients)
+        let flat = Matte(
+            alpha: Planes(channels: 1, height: 8, width: 8, repeating: 0.5), coefficients: Fixtures.matte.coefficients)
         let result = try Parity(of: flat, against: Fixtures.golden(), limit: wide)
         XCTAssertTrue(result.constant)
         XCTAssertFalse(result.passed)

@@ -30,7 +30,9 @@ final class PictureTests: XCTestCase {
 
     func testAConstantStaysAndTheSameSizeIsThePicture() {
         let one = Planes(channels: 3, height: 17, width: 13, repeating: 1)
-        XCTAssertLessThan(largestDistance(one.resized(height: 5, width: 40), Planes(channels: 3, height: 5, width: 40, repeating: 1)), 1e-6)
+        XCTAssertLessThan(
+            largestDistance(one.resized(height: 5, width: 40), Planes(channels: 3, height: 5, width: 40, repeating: 1)),
+            1e-6)
         let ramp = Fixtures.ramp(1, 4, 4)
         XCTAssertEqual(ramp.resized(height: 4, width: 4), ramp)
     }
@@ -49,7 +51,8 @@ final class PictureTests: XCTestCase {
 
     func testNaNIsNotClampedAway() throws {
         let coefficients = Planes(channels: 4, height: 1, width: 1, values: [.nan, 0, 0, 0])
-        let alpha = try applyCoefficients(coefficients, to: Planes(channels: 3, height: 1, width: 1, values: [1, 1, 1]))
+        let alpha = try applyCoefficients(
+            coefficients, to: Planes(channels: 3, height: 1, width: 1, values: [1, 1, 1]))
         XCTAssertTrue(alpha.values[0].isNaN)
     }
 

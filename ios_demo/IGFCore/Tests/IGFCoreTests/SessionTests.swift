@@ -5,7 +5,8 @@ import XCTest
 final class SessionTests: XCTestCase {
     private let time = FakeTime()
 
-    private func subject(_ unit: ComputeUnit, matte: Matte = Fixtures.matte, failure: IGFError? = nil) -> MattingSubject {
+    private func subject(_ unit: ComputeUnit, matte: Matte = Fixtures.matte, failure: IGFError? = nil) -> MattingSubject
+    {
         let time = time
         return MattingSubject(artifact: Fixtures.artifact(), computeUnit: unit, golden: Fixtures.golden()) {
             FakeMatting(time: time, matte: matte, runMs: [2000], failure: failure)
@@ -24,7 +25,7 @@ final class SessionTests: XCTestCase {
         let folder = try temporaryFolder(self)
         let session = MeasurementSession(
             measurement: Measurement(plan: .full, time: time, device: FakeDevice()), golden: Fixtures.golden(),
-            folder: folder)
+            folder: folder, today: { Date(timeIntervalSince1970: 1_795_384_800) })
         let written = Written()
         let result = try await session.run([subject(.npu), subject(.cpu)], report: report()) { _ in
         } finished: { _ in
@@ -34,6 +35,7 @@ final class SessionTests: XCTestCase {
         XCTAssertEqual(result.runs.map(\.identicalToCpu), [nil, true])
         XCTAssertEqual(result.runs.map(\.valid), [true, false])
         XCTAssertEqual(written.counts, [1, 2], "written again after each run")
+        XCTAssertEqual(result.createdAt, "2026-11-22T22:00:00Z")
     }
 
     func testOneFailureDoesNotEndTheOthers() async throws {
@@ -46,6 +48,17 @@ final class SessionTests: XCTestCase {
         XCTAssertEqual(result.runs.map(\.error), ["no", nil])
         XCTAssertEqual(result.runs.map(\.valid), [false, true])
         XCTAssertNil(result.runs[1].identicalToCpu, "there is no CPU output to compare with")
+    }
+
+    func testAnOlderReportIsNotTakenForThisOne() async throws {
+        let folder = try temporaryFolder(self)
+        let file = folder.appendingPathComponent(LatencyReport.fileName)
+        try Data("an older report".utf8).write(to: file)
+        let session = MeasurementSession(
+            measurement: Measurement(plan: .full, time: time, device: FakeDevice()), golden: Fixtures.golden(),
+            folder: folder)
+        _ = try await session.run([], report: report())
+        XCTAssertFalse(FileManager.default.fileExists(atPath: file.path))
     }
 
     func testVerification() async {

@@ -14,7 +14,8 @@ final class TensorTests: XCTestCase {
         try bytes.withUnsafeBytes { buffer in
             let rows = try BGRARows(buffer, width: 2, height: 2, bytesPerRow: 12)
             let planes = try rows.planes(["red", "green", "blue"])
-            XCTAssertEqual(planes.values.map { Int(($0 * 255).rounded()) }, [255, 204, 30, 60, 51, 153, 20, 50, 0, 102, 10, 40])
+            XCTAssertEqual(
+                planes.values.map { Int(($0 * 255).rounded()) }, [255, 204, 30, 60, 51, 153, 20, 50, 0, 102, 10, 40])
             XCTAssertEqual(planes[0, 0, 0], 1)
             assertThrows("channel violet is not one of blue, green, red, alpha") { _ = try rows.planes(["violet"]) }
         }
