@@ -55,7 +55,7 @@ def android(
     Keep the phone plugged in, cool and unlocked. What was measured before a crash or a pulled cable is kept as
     `<model>-<date>-partial.json`.
 
-    Examples: `igf profile android --apk android_demo/build/igf-demo.apk` ·
+    Examples: `igf profile android --apk build/android/igf-demo-0.1.0.apk` ·
     `igf profile android --serial R58M12ABCDE --sustained 10 --fixed-performance`
     """
     from igf_mobile.profile import adb
