@@ -1,6 +1,6 @@
 """Whether a device report can be true, and whether it is of this build: one sentence per contradiction.
 
-A report passes the schema first (`device_report.load_report`). What is found here is of two kinds: the report
+A report passes the schema first (`device_reader.load_report`). What is found here is of two kinds: the report
 contradicts itself or physics (`check_report`), or its artifacts are not those of a build (`check_build`).
 """
 

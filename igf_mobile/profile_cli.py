@@ -186,9 +186,11 @@ def _bar(name: str) -> Iterator[Tell]:
         task = bar.add_task(name, total=None)
 
         def tell(step: Progress) -> None:
-            bar.update(task, description=f"{name}: {step.what}", completed=step.done, total=step.total)
+            bar.update(task, description=f"{name}: {step.what}")
+            if step.total:
+                bar.update(task, completed=step.done, total=step.total)
             if not console.is_terminal:
-                count = f"{step.done}/{step.total}  " if step.total else ""
-                console.print(f"{count}{step.what}", markup=False, highlight=False, soft_wrap=True)
+                runs = f"{step.done}/{step.total}  " if step.total else ""
+                console.print(f"{runs}{step.what}", markup=False, highlight=False, soft_wrap=True)
 
         yield tell

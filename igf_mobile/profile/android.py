@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def measure(adb: Adb, session: Session, local: Path, tell: Tell) -> None:
     prepare(adb, session, tell)
     with _fixed_performance(adb, session.fixed_performance, tell):
         since = adb.shell("date '+%m-%d %H:%M:%S.000'").output.strip()
-        with adb.logcat(since, _TAGS) as log:
+        with adb.logcat(since, _TAGS) as log, _stopped_on_errors(adb):
             _start(adb, session)
             follow(adb, log.next, session, local, tell)
     if not adb.pull(REPORT, local):
@@ -193,6 +193,17 @@ def _start(adb: Adb, session: Session) -> None:
     if done.code or "Error" in done.output:
         why = next((line for line in done.output.splitlines() if line.startswith("Error:")), "")
         raise DeviceFailed(f"{ACTIVITY} cannot be started{': ' if why else ''}{why.removeprefix('Error: ')}")
+
+
+@contextmanager
+def _stopped_on_errors(adb: Adb) -> Iterator[None]:
+    """An app that nobody follows any more does not go on heating the phone."""
+    try:
+        yield
+    except BaseException:
+        with suppress(DeviceFailed):
+            adb.shell("am", "force-stop", PACKAGE)
+        raise
 
 
 @contextmanager
