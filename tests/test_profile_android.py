@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -416,11 +415,9 @@ def test_logcat_that_ends_by_itself(phone: Phone) -> None:
 
 
 def test_a_hang(phone: Phone) -> None:
-    began_at = time.monotonic()
-    error = phone.failure("--timeout", "1", log=[began(1), phone.partial(), ended(1), began(2)])
-    assert error.startswith("the app hangs: no progress for 1 s; 1 run kept in")
+    error = phone.failure("--timeout", "3", log=[began(1), phone.partial(), ended(1), began(2)])
+    assert error.startswith("the app hangs: no progress for 3 s; 1 run kept in")
     assert phone.calls()[-1][2:] == ["shell", "am", "force-stop", android.PACKAGE]
-    assert time.monotonic() - began_at < 20
 
 
 def test_the_app_gives_up(phone: Phone) -> None:

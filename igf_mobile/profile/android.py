@@ -109,7 +109,7 @@ def follow(
         DeviceFailed: it crashed, hangs, said that it failed, or the device is gone.
     """
     heard = checked = clock()
-    finished, crash = 0, _Crash()
+    finished, crash, was_gone = 0, _Crash(), False
     while True:
         try:
             line = next_line(session.poll_s)
@@ -132,8 +132,11 @@ def follow(
         if line is not None and clock() - checked < session.poll_s:
             continue
         checked = clock()
-        if line is None and not adb.shell("pidof", PACKAGE).output.strip():
-            raise DeviceFailed(f"the app crashed: {crash.why or _exit_reason(adb)}")
+        if line is None:
+            gone = not adb.shell("pidof", PACKAGE).output.strip()
+            if gone and was_gone:  # twice: the log may be later than the end of the process
+                raise DeviceFailed(f"the app crashed: {crash.why or _exit_reason(adb)}")
+            was_gone = gone
         if clock() - heard > session.hang_s:
             raise DeviceFailed(f"the app hangs: no progress for {session.hang_s:g} s")
 
