@@ -1,6 +1,6 @@
 """Whether a device report can be true, and whether it is of this build: one sentence per contradiction.
 
-A report passes the schema first (`device_report.load_report`). What is found here is of two kinds: the report
+A report passes the schema first (`device_reader.load_report`). What is found here is of two kinds: the report
 contradicts itself or physics (`check_report`), or its artifacts are not those of a build (`check_build`).
 """
 
@@ -65,6 +65,9 @@ def check_report(
 ) -> list[str]:
     """Contradictions inside a report.
 
+    A fixture may hold what no device can measure (the apps' tests run on a clock of their own), so only its
+    summaries, shares, durations and parity are checked.
+
     Args:
         report: one that passed the schema.
         now: the time to hold `created_at` to; the present by default.
@@ -73,12 +76,16 @@ def check_report(
     Returns:
         Sentences; empty when nothing contradicts.
     """
-    problems = [*_creation(report, now or datetime.now(timezone.utc))]
-    if report.device.memory_bytes is not None:
-        problems += _outside("device.memory_bytes", report.device.memory_bytes, "device memory")
+    measured = report.kind == "device"
+    problems: list[str] = []
+    if measured:
+        problems += _creation(report, now or datetime.now(timezone.utc))
+        if report.device.memory_bytes is not None:
+            problems += _outside("device.memory_bytes", report.device.memory_bytes, "device memory")
     for index, run in enumerate(report.runs):
         where = f"runs[{index}] ({run.name})"
-        checks = (_summaries(run), _sustained(run), _durations(run), _absurd(run, size), _parity(run))
+        checks = [_summaries(run), _sustained(run), _durations(run), _parity(run)]
+        checks += [_absurd(run, size)] if measured else []
         problems += [f"{where}: {problem}" for check in checks for problem in check]
     return problems
 
@@ -181,13 +188,16 @@ def _durations(run: Run) -> Iterator[str]:
             continue
         if samples_s > duration_s * 1.001 + 0.001:
             yield f"the samples of the {what} sum to {samples_s:.3f} s in {duration_s:g} s: the clock ran backwards"
-        yield from _outside(f"the {what}", duration_s, what)
 
 
 def _absurd(run: Run, size: tuple[int, int]) -> Iterator[str]:
     scale = size[0] * size[1] / _PIXELS
     if run.load_ms is not None:
         yield from _outside("load_ms", run.load_ms, "load")
+    if run.duration_s is not None:
+        yield from _outside("the steady part", run.duration_s, "steady part")
+    if run.sustained:
+        yield from _outside("the sustained run", run.sustained.duration_s, "sustained run")
     if run.first_ms is not None:
         yield from _outside("first_ms", run.first_ms, "first call", scale)
     parts = [(f"stages.{name}", samples, name) for name, samples in _stages(run).items()]

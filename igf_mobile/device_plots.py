@@ -19,13 +19,14 @@ _HEAT = {"light": 0.06, "moderate": 0.12, "severe": 0.2, "critical": 0.3}
 """Thermal state -> how dark its time is shaded."""
 
 
-def device_plots(views: Sequence[DeviceView]) -> list[Plot]:
-    """What there is to plot of devices."""
+def device_plots(views: Sequence[DeviceView], backends: Sequence[str]) -> list[Plot]:
+    """What there is to plot of devices; `backends` of the build, which have their colours in the plots above."""
     result = []
     if any(row.run.stages.inference for view in views for row in view.rows):
         rows = sum(len(_timed(view)) + 1 for view in views)
         size = (_WIDTH, 1.1 + _ROW * rows)
-        light, dark = _both(partial(_draw_bars, views), size)
+        known = sorted({*backends, *(row.run.artifact.backend for view in views for row in view.rows)})
+        light, dark = _both(partial(_draw_bars, views, known), size)
         caption = (
             "Bar: median; line to p99, tick at p90. Grey and hatched: not to be quoted, the table says why. "
             f"Broken lines: the paper's figures on phones ({PAPER_SOURCE})."
@@ -58,12 +59,7 @@ def _label(row: RunRow) -> str:
     return row.run.name.replace(" on ", ", ").replace(" threads", " thr.").replace(" thread", " thr.")
 
 
-def _colour(row: RunRow, views: Sequence[DeviceView], theme: Theme) -> str:
-    backends = sorted({row.run.artifact.backend for view in views for row in view.rows})
-    return theme.backends[backends.index(row.run.artifact.backend) % len(theme.backends)]
-
-
-def _draw_bars(views: Sequence[DeviceView], theme: Theme, figure: "Figure") -> None:
+def _draw_bars(views: Sequence[DeviceView], backends: Sequence[str], theme: Theme, figure: "Figure") -> None:
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     longest = max(row.run.summary["inference"].p99_ms for view in views for row in _timed(view))
@@ -73,7 +69,8 @@ def _draw_bars(views: Sequence[DeviceView], theme: Theme, figure: "Figure") -> N
         headings.append(len(labels))
         labels.append(f"{view.name}{' (fixture)' if view.is_fixture else ''}")
         for row in _timed(view):
-            _draw_bar(axes, row, len(labels), _colour(row, views, theme), theme, longest)
+            colour = theme.backends[backends.index(row.run.artifact.backend) % len(theme.backends)]
+            _draw_bar(axes, row, len(labels), colour, theme, longest)
             labels.append(_label(row))
     for paper, dash in zip(PAPER, _DASHES, strict=True):
         label = f"{paper.device} {paper.ms:g} (paper)"

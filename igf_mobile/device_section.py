@@ -21,7 +21,7 @@ def device_page(
     views = [devices.view(report, manifest) for report in devices.load_reports(reports, manifest.size)]
     return {
         "devices": views,
-        "device_plots": device_plots(views),
+        "device_plots": device_plots(views, [record.backend for record in manifest.artifacts]),
         "older": older,
         "margin": devices.MARGIN,
         "paper": devices.PAPER,

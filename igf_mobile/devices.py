@@ -8,7 +8,8 @@ from pathlib import Path
 
 from igf_mobile.compare import LEAST_SAMPLES, Ratio, compare
 from igf_mobile.device_checks import check_build, check_report
-from igf_mobile.device_report import DeviceReport, Run, Sustained, load_report
+from igf_mobile.device_reader import load_report
+from igf_mobile.device_report import DeviceReport, Run, Sustained
 from igf_mobile.errors import DamagedFile
 from igf_mobile.latency import percentile
 from igf_mobile.manifest import Manifest

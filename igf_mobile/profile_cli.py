@@ -55,7 +55,7 @@ def android(
     Keep the phone plugged in, cool and unlocked. What was measured before a crash or a pulled cable is kept as
     `<model>-<date>-partial.json`.
 
-    Examples: `igf profile android --apk android_demo/build/igf-demo.apk` ·
+    Examples: `igf profile android --apk build/android/igf-demo-0.1.0.apk` ·
     `igf profile android --serial R58M12ABCDE --sustained 10 --fixed-performance`
     """
     from igf_mobile.profile import adb
@@ -186,9 +186,11 @@ def _bar(name: str) -> Iterator[Tell]:
         task = bar.add_task(name, total=None)
 
         def tell(step: Progress) -> None:
-            bar.update(task, description=f"{name}: {step.what}", completed=step.done, total=step.total)
+            bar.update(task, description=f"{name}: {step.what}")
+            if step.total:
+                bar.update(task, completed=step.done, total=step.total)
             if not console.is_terminal:
-                count = f"{step.done}/{step.total}  " if step.total else ""
-                console.print(f"{count}{step.what}", markup=False, highlight=False, soft_wrap=True)
+                runs = f"{step.done}/{step.total}  " if step.total else ""
+                console.print(f"{runs}{step.what}", markup=False, highlight=False, soft_wrap=True)
 
         yield tell

@@ -1,8 +1,9 @@
 """An adb that replays a scenario: `FAKE_ADB` names a folder with `scenario.json`; the device's files are below it.
 
 Its answers are those of adb 35 and Android 14. `log` of the scenario is what the app does once it is started, an
-action each: {"line"}: a line of logcat; {"report": file}: that report is there now; {"die": true}: the process ends;
-{"gone": true}: the cable is pulled. After the last one logcat waits, as it does.
+action each: {"line"}: a line of logcat; {"report": file}: that report is there now; {"pulled": true}: wait until it was
+pulled; {"die": true}: the process ends; {"gone": true}: the cable is pulled; {"end": true}: logcat ends. After the last
+one it waits, as it does.
 """
 
 import json
@@ -65,6 +66,7 @@ def pull(source: str, target: str) -> int:
     if not on_device(source).exists():
         return fail(f"adb: error: failed to stat remote object '{source}': No such file or directory")
     shutil.copy(on_device(source), target)
+    flag("pulled").touch()
     print(f"{source}: 1 file pulled, 0 skipped. 22.0 MB/s (24343 bytes in 0.001s)")
     return 0
 
@@ -87,7 +89,8 @@ def logcat() -> int:
             print("- waiting for device -", file=sys.stderr, flush=True)
         if "end" in action:
             return 0
-        time.sleep(action.get("sleep", 0))
+        while "pulled" in action and not flag("pulled").exists():
+            time.sleep(0.01)
     time.sleep(60)
     return 0
 

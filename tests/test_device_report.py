@@ -14,7 +14,8 @@ import pytest
 import igf_mobile
 from igf_mobile import device_report
 from igf_mobile.device_fixture import fixture_report
-from igf_mobile.device_report import DeviceReport, Run, load_report, summarise
+from igf_mobile.device_reader import load_report
+from igf_mobile.device_report import DeviceReport, Run, summarise
 from igf_mobile.errors import DamagedFile
 from igf_mobile.latency import percentile
 

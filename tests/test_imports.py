@@ -28,7 +28,7 @@ ROWS = (
     {"losses", "checkpoint", "graph", "data"},
     {"xnnpack_quantizer", "coreml_quantizer", "mil_census", "mil_operators", "mil_reference", "mlpackage"},
     {"backends", "manifest", "device_report", "compare"},
-    {"matting", "evaluate", "gates", "device_checks"},
+    {"matting", "evaluate", "gates", "device_checks", "device_reader"},
     {"device_fixture", "devices"},
     {"training_state", "train", "pipeline", "bench", "doctor", "vectors", "profile"},
     {"report_plots", "report_pictures", "report", "device_plots", "device_section"},

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -400,7 +399,7 @@ def test_a_crash_before_the_first_run(phone: Phone) -> None:
 
 
 def test_a_pulled_cable_keeps_what_was_fetched(phone: Phone) -> None:
-    error = phone.failure(log=[began(1), phone.partial(), ended(1), {"sleep": 0.3}, {"gone": True}])
+    error = phone.failure(log=[began(1), phone.partial(), ended(1), {"pulled": True}, {"gone": True}])
     (name,) = phone.kept()
     lost = f"lost {SERIAL}: device '{SERIAL}' not found"
     assert error == f"{lost}; 1 run kept in {phone.build}/devices/{name}"
@@ -416,10 +415,9 @@ def test_logcat_that_ends_by_itself(phone: Phone) -> None:
 
 
 def test_a_hang(phone: Phone) -> None:
-    began_at = time.monotonic()
-    error = phone.failure("--timeout", "1", log=[began(1), phone.partial(), ended(1), began(2)])
-    assert error.startswith("the app hangs: no progress for 1 s; 1 run kept in")
-    assert time.monotonic() - began_at < 20
+    error = phone.failure("--timeout", "3", log=[began(1), phone.partial(), ended(1), began(2)])
+    assert error.startswith("the app hangs: no progress for 3 s; 1 run kept in")
+    assert phone.calls()[-1][2:] == ["shell", "am", "force-stop", android.PACKAGE]
 
 
 def test_the_app_gives_up(phone: Phone) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from igf_mobile import cli, report
 from igf_mobile.device_fixture import fixture_report
-from igf_mobile.device_report import load_report
+from igf_mobile.device_reader import load_report
 from igf_mobile.profile import store
 
 

@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def measure(adb: Adb, session: Session, local: Path, tell: Tell) -> None:
     prepare(adb, session, tell)
     with _fixed_performance(adb, session.fixed_performance, tell):
         since = adb.shell("date '+%m-%d %H:%M:%S.000'").output.strip()
-        with adb.logcat(since, _TAGS) as log:
+        with adb.logcat(since, _TAGS) as log, _stopped_on_errors(adb):
             _start(adb, session)
             follow(adb, log.next, session, local, tell)
     if not adb.pull(REPORT, local):
@@ -109,7 +109,7 @@ def follow(
         DeviceFailed: it crashed, hangs, said that it failed, or the device is gone.
     """
     heard = checked = clock()
-    finished, crash = 0, _Crash()
+    finished, crash, was_gone = 0, _Crash(), False
     while True:
         try:
             line = next_line(session.poll_s)
@@ -132,8 +132,11 @@ def follow(
         if line is not None and clock() - checked < session.poll_s:
             continue
         checked = clock()
-        if line is None and not adb.shell("pidof", PACKAGE).output.strip():
-            raise DeviceFailed(f"the app crashed: {crash.why or _exit_reason(adb)}")
+        if line is None:
+            gone = not adb.shell("pidof", PACKAGE).output.strip()
+            if gone and was_gone:  # twice: the log may be later than the end of the process
+                raise DeviceFailed(f"the app crashed: {crash.why or _exit_reason(adb)}")
+            was_gone = gone
         if clock() - heard > session.hang_s:
             raise DeviceFailed(f"the app hangs: no progress for {session.hang_s:g} s")
 
@@ -193,6 +196,17 @@ def _start(adb: Adb, session: Session) -> None:
     if done.code or "Error" in done.output:
         why = next((line for line in done.output.splitlines() if line.startswith("Error:")), "")
         raise DeviceFailed(f"{ACTIVITY} cannot be started{': ' if why else ''}{why.removeprefix('Error: ')}")
+
+
+@contextmanager
+def _stopped_on_errors(adb: Adb) -> Iterator[None]:
+    """An app that nobody follows any more does not go on heating the phone."""
+    try:
+        yield
+    except BaseException:
+        with suppress(DeviceFailed):
+            adb.shell("am", "force-stop", PACKAGE)
+        raise
 
 
 @contextmanager

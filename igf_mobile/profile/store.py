@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from igf_mobile.device_checks import check_build, check_report
-from igf_mobile.device_report import DeviceReport, load_report
+from igf_mobile.device_reader import load_report
+from igf_mobile.device_report import DeviceReport
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
 from igf_mobile.manifest import load_manifest
