@@ -65,7 +65,9 @@ class Context:
         gl.glViewport(0, 0, width, height)
         gl.glDrawArrays(4, 0, 3)
         pixels = np.empty((height, width, 4), np.float32 if floats else np.uint8)
-        gl.glReadPixels(0, 0, width, height, _RGBA, _FLOAT if floats else _BYTE, pixels.ctypes.data_as(ctypes.c_void_p))
+        gl.glReadPixels(
+            0, 0, width, height, _RGBA, _FLOAT if floats else _BYTE, pixels.ctypes.data_as(ctypes.c_void_p)
+        )
         if error := gl.glGetError():
             raise AssertionError(f"OpenGL error 0x{error:x}")
         return pixels[::-1]
@@ -83,7 +85,9 @@ class Context:
         self._require(program, 0x8B82, self.gl.glGetProgramiv, self.gl.glGetProgramInfoLog)
         return int(program)
 
-    def _require(self, name: int, status: int, get: Callable[..., object], log: Callable[..., object]) -> None:
+    def _require(
+        self, name: int, status: int, get: Callable[..., object], log: Callable[..., object]
+    ) -> None:
         done = ctypes.c_int()
         get(name, status, ctypes.byref(done))
         if not done.value:
@@ -130,7 +134,9 @@ def context() -> Iterator[Context]:
     try:
         egl, gl = ctypes.CDLL("libEGL.so.1"), ctypes.CDLL("libGLESv2.so.2")
     except OSError as error:
-        raise Missing(f"{error}; Debian: apt-get install libegl1 libgles2 libegl-mesa0 libgl1-mesa-dri") from error
+        raise Missing(
+            f"{error}; Debian: apt-get install libegl1 libgles2 libegl-mesa0 libgl1-mesa-dri"
+        ) from error
     for name in ("eglGetPlatformDisplay", "eglCreateContext"):
         getattr(egl, name).restype = ctypes.c_void_p
     display = ctypes.c_void_p(egl.eglGetPlatformDisplay(_SURFACELESS, None, None))
@@ -149,5 +155,3 @@ def context() -> Iterator[Context]:
     finally:
         egl.eglMakeCurrent(display, None, None, None)
         egl.eglDestroyContext(display, made)
-
-

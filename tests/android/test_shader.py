@@ -60,7 +60,9 @@ def with_alpha(rgb: np.ndarray) -> np.ndarray:
 def alpha_of(context: gles.Context, matte: str, coefficients: np.ndarray | None = None) -> np.ndarray:
     given = tensor("matte", "coefficients") if coefficients is None else coefficients
     textures = {"coefficients": given, "guidance": with_alpha(tensor("matte", "guidance"))}
-    drawn = context.draw(header() + source("composite.vert"), header() + matte + PROBE, textures, {}, (64, 64), True)
+    drawn = context.draw(
+        header() + source("composite.vert"), header() + matte + PROBE, textures, {}, (64, 64), True
+    )
     return drawn[:, :, 0]
 
 
@@ -94,7 +96,9 @@ def test_half_floats_would_be_too_coarse(context: gles.Context) -> None:
     assert error(alpha_of(context, source("matte.glsl"), halved)) > 100 * ALPHA_TOLERANCE
 
 
-def composite(context: gles.Context, turn: tuple[float, ...], matted: float) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def composite(
+    context: gles.Context, turn: tuple[float, ...], matted: float
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The app's own program on the camera's golden frame, at the size of the frame as it lies."""
     frame = json.loads((VECTORS / "camera/case.json").read_text())["frame"]
     height, width, stride = frame["height"], frame["width"], frame["row_stride"]
@@ -111,7 +115,9 @@ def composite(context: gles.Context, turn: tuple[float, ...], matted: float) -> 
     program = header() + source("matte.glsl") + source("composite.frag")
     uniforms = {"turn": turn, "matted": (matted,)}
     linear = frozenset(textures) - {"coefficients"}
-    drawn = context.draw(header() + source("composite.vert"), program, textures, uniforms, size, False, linear)
+    drawn = context.draw(
+        header() + source("composite.vert"), program, textures, uniforms, size, False, linear
+    )
     return drawn[:, :, :3], textures
 
 
@@ -137,7 +143,9 @@ def camera_rgb(textures: dict[str, np.ndarray]) -> np.ndarray:
 def bilinear(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Samples at the given pixel positions, the edge repeated."""
     rows, columns = (np.clip(p, 0, n - 1) for p, n in zip((rows, columns), image.shape[:2], strict=True))
-    top, left = (np.minimum(p.astype(int), n - 2) for p, n in zip((rows, columns), image.shape[:2], strict=True))
+    top, left = (
+        np.minimum(p.astype(int), n - 2) for p, n in zip((rows, columns), image.shape[:2], strict=True)
+    )
     fy, fx = (rows - top)[:, None, None], (columns - left)[None, :, None]
     corners = [image[np.ix_(top + dy, left + dx)] for dy in (0, 1) for dx in (0, 1)]
     above, below = corners[0] * (1 - fx) + corners[1] * fx, corners[2] * (1 - fx) + corners[3] * fx
