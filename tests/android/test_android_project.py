@@ -149,7 +149,7 @@ def test_the_readme_has_every_extra_and_no_other() -> None:
     """The contract with the desktop."""
     code = text(APP / "kotlin/igf/app/UnattendedRequest.kt")
     extras = set(re.findall(r'"(igf\.[a-z_]+)"', code))
-    assert len(extras) == 11
+    assert len(extras) == 12
     assert set(re.findall(r"`(igf\.[a-z_]+)`", text(DEMO / "README.md"))) == extras
 
 
