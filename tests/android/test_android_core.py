@@ -26,11 +26,11 @@ def test_the_core_passes_its_tests(tmp_path: Path) -> None:
     """And the report that its own code writes is one that the desktop takes."""
     report = tmp_path / "latency_report.json"
     assert "OK (" in run(VECTORS, report)
-    if importlib.util.find_spec("igf_mobile.device_report") is None:
-        pytest.skip("not run: igf_mobile.device_report, which validates reports, is not in this checkout")
-    from igf_mobile import device_checks, device_report
+    if importlib.util.find_spec("igf_mobile.device_reader") is None:
+        pytest.skip("not run: igf_mobile.device_reader, which validates reports, is not in this checkout")
+    from igf_mobile import device_checks, device_reader
 
-    loaded = device_report.load_report(report)
+    loaded = device_reader.load_report(report)
     assert device_checks.check_report(loaded, size=(64, 64)) == []
     assert [run.valid for run in loaded.runs] == [True, False, False]
 

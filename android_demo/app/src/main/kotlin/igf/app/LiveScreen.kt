@@ -134,7 +134,8 @@ class LiveScreen(private val activity: Activity) : Screen {
         buttons.addView(button(R.string.picture) { pickPicture() })
         buttons.addView(button(R.string.clear) { scribble.clear() })
         val middle = FrameLayout(activity).apply {
-            addView(frame, FrameLayout.LayoutParams(FrameLayout.LayoutParams.MATCH_PARENT, FrameLayout.LayoutParams.MATCH_PARENT, Gravity.CENTER))
+            val whole = FrameLayout.LayoutParams.MATCH_PARENT
+            addView(frame, FrameLayout.LayoutParams(whole, whole, Gravity.CENTER))
         }
         return LinearLayout(activity).apply {
             orientation = LinearLayout.VERTICAL
