@@ -32,6 +32,8 @@ def main() -> int:
     arguments = parser.parse_args()
     work = arguments.work or arguments.build / "android"
     try:
+        if arguments.what == "check":
+            toolchain.require_drawing()
         if arguments.what in ("test", "check"):
             print(kotlin.run_core_tests(work, REPOSITORY / "shared_vectors").strip())
         if arguments.what == "test":

@@ -63,6 +63,7 @@ def check_apk(apk: Path, expected: Expectation) -> list[Row]:
         assets = {name: archive.read(name) for name in names if name.startswith("assets/")}
         rows += [_row("artifacts", lambda: check_artifacts(assets, expected))]
         rows += [_row("golden case", lambda: check_case(assets))]
+        rows += [_row("ExecuTorch programs", lambda: check_programs(assets, libraries))]
     return rows
 
 
@@ -170,6 +171,19 @@ def check_case(assets: dict[str, bytes]) -> str:
     without = [r["file"] for r in bundled if r["scheme"] not in case["limits"].get(r["backend"], {})]
     _require(not without, f"no limit for {', '.join(without)}")
     return f"{case['name']}, limits for {len(bundled)} artifacts"
+
+
+def check_programs(assets: dict[str, bytes], libraries: dict[str, bytes]) -> str:
+    """The packaged runtime knows the programs' formats and operators; not that it computes right."""
+    runtimes = [content for name, content in libraries.items() if name.endswith("/libexecutorch.so")]
+    programs = {name: content for name, content in assets.items() if name.endswith(".pte")}
+    for name, content in programs.items():
+        formats = {content[4:8], *re.findall(rb"XN\d\d", content)}
+        operators = set(re.findall(rb"(?:aten|dim_order_ops|quantized_decomposed)::\w+", content))
+        for runtime in runtimes:
+            unknown = [word.decode() for word in sorted(formats | operators) if word not in runtime]
+            _require(not unknown, f"{name}: the runtime does not know {', '.join(unknown)}")
+    return f"{len(programs)} programs, their formats and operators are known to {len(runtimes)} runtimes; not run"
 
 
 class _Failure(Exception):

@@ -1,5 +1,6 @@
 """The pinned tools and libraries of `packages.json`, downloaded once into a cache and checked by hash."""
 
+import ctypes.util
 import functools
 import hashlib
 import json
@@ -47,10 +48,12 @@ class Coordinate:
 def locked() -> dict[str, list[Coordinate]]:
     """The Maven files of `packages.json` by use."""
     groups = json.loads((TOOLS / "packages.json").read_text(encoding="utf-8"))["maven"]
-    return {
-        use: [Coordinate(*row["coordinate"].split(":"), row["sha256"]) for row in rows]
-        for use, rows in groups.items()
-    }
+    return {use: [_coordinate(**row) for row in rows] for use, rows in groups.items()}
+
+
+def _coordinate(coordinate: str, sha256: str) -> Coordinate:
+    group, artifact, version, packaging = coordinate.split(":")
+    return Coordinate(group, artifact, version, packaging, sha256)
 
 
 @functools.cache
@@ -86,6 +89,15 @@ def require_packagers() -> None:
     missing = [package for package in packages if shutil.which(package) is None]
     if missing:
         install(missing, ", ".join(missing))
+
+
+def require_drawing() -> None:
+    """What the shader's tests need; where it cannot be installed they say "not run" and why."""
+    if shutil.which("glslangValidator") is None or ctypes.util.find_library("EGL") is None:
+        try:
+            install(["glslang-tools", "libegl1", "libgles2", "libegl-mesa0", "libgl1-mesa-dri"], "OpenGL ES")
+        except ToolError as error:
+            print(error)
 
 
 def install(packages: list[str], what: str) -> None:

@@ -1,5 +1,5 @@
 // The end of the network on the GPU: alpha = clamp(A * I + B) at the picture's resolution.
-// Tested against shared_vectors/ by tests/android/test_shader.py.
+// Tested against shared_vectors/ by tests/android/test_android_shader.py.
 
 // A for red, green and blue, then B, at `position` in [0,1]: bilinear, half-pixel centres.
 // Four fetches, because float32 textures need not be filterable in OpenGL ES 3.0 and float16 ones are too coarse.

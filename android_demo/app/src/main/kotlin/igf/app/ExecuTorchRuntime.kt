@@ -18,7 +18,7 @@ class ExecuTorchRuntime : Runtime {
     override val backend = "executorch"
 
     override fun refusal(unit: ComputeUnit): String? =
-        if (unit == ComputeUnit.CPU) null else "the build's .pte programs are lowered to XNNPACK, which is the CPU; there is none for Vulkan or an NPU"
+        if (unit == ComputeUnit.CPU) null else "the build's .pte programs are lowered to XNNPACK, the CPU; none to Vulkan or an NPU"
 
     override fun load(artifact: Artifact, path: String, unit: ComputeUnit, threads: Int): Matting {
         val module = Module.load(path, Module.LOAD_MODE_MMAP, threads)

@@ -63,8 +63,12 @@ private class LiteRtMatting(
     }
 
     init {
-        for (spec in listOf(artifact.guidance, artifact.weakMask)) check(spec, interpreter.getInputTensorFromSignature(spec.name, null).shape())
-        for (spec in listOf(artifact.alpha, artifact.coefficients)) check(spec, interpreter.getOutputTensorFromSignature(spec.name, null).shape())
+        for (spec in listOf(artifact.guidance, artifact.weakMask)) {
+            check(spec, interpreter.getInputTensorFromSignature(spec.name, null).shape())
+        }
+        for (spec in listOf(artifact.alpha, artifact.coefficients)) {
+            check(spec, interpreter.getOutputTensorFromSignature(spec.name, null).shape())
+        }
     }
 
     override fun run() {
@@ -78,6 +82,8 @@ private class LiteRtMatting(
     }
 
     private fun check(spec: TensorSpec, shape: IntArray) {
-        if (shape.toList() != spec.shape) throw IgfException("${spec.name} has the shape ${shape.toList()}, manifest.json says ${spec.shape}")
+        if (shape.toList() != spec.shape) {
+            throw IgfException("${spec.name} has the shape ${shape.toList()}, manifest.json says ${spec.shape}")
+        }
     }
 }

@@ -36,7 +36,7 @@ class MattedFrame(
 /**
  * From camera images to matted frames, one at a time on a thread of its own; images that come meanwhile are dropped.
  *
- * @param show takes each frame; the pipeline lets the next image in when [FrameGate.leave] is called.
+ * @param show takes each frame; its buffers are the next frame's once [FrameGate.leave] was called.
  */
 class LivePipeline(
     private val artifact: Artifact,
@@ -45,10 +45,12 @@ class LivePipeline(
     val gate: FrameGate,
     private val meter: FrameMeter,
     private val show: (MattedFrame) -> Unit,
+    private val onError: (String) -> Unit,
 ) {
     private val worker: ExecutorService = Executors.newSingleThreadExecutor()
     private var packer: Pair<Int, GuidancePacker>? = null
     private var mask: Plane? = null
+    private var textures: List<ByteBuffer> = emptyList()
 
     /** What the user drew; null forgets it. The next frame starts from it. */
     @Volatile
@@ -68,7 +70,14 @@ class LivePipeline(
             image.close()
             return
         }
-        worker.execute { image.use { work(it, rotation) } }
+        worker.execute {
+            try {
+                image.use { work(it, rotation) }
+            } catch (error: Exception) {
+                gate.leave()
+                onError("The frame cannot be matted: ${error.message}")
+            }
+        }
     }
 
     /** Wait for the frame in work, then free the runtime. */
@@ -79,11 +88,9 @@ class LivePipeline(
 
     private fun work(image: Image, rotation: Int) {
         val frame = frame(image)
-        val (convertMs, textures) = clock.timed {
+        val (convertMs, _) = clock.timed {
             packerFor(rotation).packYuv(frame, matting.guidance)
-            listOf(frame.y, frame.u, frame.v).map { plane ->
-                ByteBuffer.allocateDirect(plane.width * plane.height).also(plane::copyTo)
-            }
+            copy(listOf(frame.y, frame.u, frame.v))
         }
         val stages = linkedMapOf("convert" to convertMs)
         val coefficients = nextMask()?.let { current ->
@@ -93,6 +100,13 @@ class LivePipeline(
             Coefficients.unpack(artifact.coefficients, matting.coefficients)
         }
         show(MattedFrame(image.width, image.height, rotation, textures[0], textures[1], textures[2], coefficients, stages))
+    }
+
+    private fun copy(planes: List<BytePlane>) {
+        if (textures.map { it.capacity() } != planes.map { it.width * it.height }) {
+            textures = planes.map { ByteBuffer.allocateDirect(it.width * it.height) }
+        }
+        for ((plane, texture) in planes.zip(textures)) plane.copyTo(texture)
     }
 
     /** The scribble after it changed, then what the last alpha gave. */

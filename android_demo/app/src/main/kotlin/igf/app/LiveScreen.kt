@@ -75,14 +75,13 @@ class LiveScreen(private val activity: Activity) : Screen {
             val artifact = choices.getOrNull(choice) ?: throw IgfException("the app holds no artifact that it can run")
             val matting = offered.getValue(artifact.backend).load(artifact, build.locate(artifact), ComputeUnit.CPU, THREADS)
             artifactButton.text = "${artifact.backend} ${artifact.scheme}"
-            pipeline = LivePipeline(artifact, matting, DeviceClock, gate, meter) {
-                renderer.show(it)
-                surface.requestRender()
-            }
+            pipeline = LivePipeline(artifact, matting, DeviceClock, gate, meter, ::draw, ::tell)
             scribble.clear()
             meter.clear()
         } catch (error: Exception) {
             tell("The network cannot be loaded: ${error.message}")
+        } catch (error: LinkageError) {
+            tell("The runtime's library cannot be loaded: ${error.message}")
         }
     }
 
@@ -94,6 +93,11 @@ class LiveScreen(private val activity: Activity) : Screen {
             frame.aspect = aspect
             showTimes()
         }
+    }
+
+    private fun draw(matted: MattedFrame) {
+        renderer.show(matted)
+        surface.requestRender()
     }
 
     private fun drawn(strokes: List<List<Pair<Float, Float>>>) {
@@ -130,7 +134,8 @@ class LiveScreen(private val activity: Activity) : Screen {
         buttons.addView(button(R.string.picture) { pickPicture() })
         buttons.addView(button(R.string.clear) { scribble.clear() })
         val middle = FrameLayout(activity).apply {
-            addView(frame, FrameLayout.LayoutParams(FrameLayout.LayoutParams.MATCH_PARENT, FrameLayout.LayoutParams.MATCH_PARENT, Gravity.CENTER))
+            val whole = FrameLayout.LayoutParams.MATCH_PARENT
+            addView(frame, FrameLayout.LayoutParams(whole, whole, Gravity.CENTER))
         }
         return LinearLayout(activity).apply {
             orientation = LinearLayout.VERTICAL

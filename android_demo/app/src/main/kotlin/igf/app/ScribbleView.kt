@@ -40,7 +40,9 @@ class ScribbleView(context: Context, private val onStrokes: (List<List<Pair<Floa
     override fun onDraw(canvas: Canvas) {
         for (stroke in strokes) {
             val path = Path()
-            stroke.forEachIndexed { index, (x, y) -> if (index == 0) path.moveTo(x * width, y * height) else path.lineTo(x * width, y * height) }
+            stroke.forEachIndexed { index, (x, y) ->
+                if (index == 0) path.moveTo(x * width, y * height) else path.lineTo(x * width, y * height)
+            }
             canvas.drawPath(path, paint)
         }
     }

@@ -82,6 +82,8 @@ class SessionRunner(private val context: Context) {
             tell(Progress.failed(error.message.orEmpty()))
         } catch (error: Exception) {
             tell(Progress.failed("${error.javaClass.simpleName}: ${error.message}"))
+        } catch (error: LinkageError) {
+            tell(Progress.failed("${error.javaClass.simpleName}: ${error.message}"))
         }
         return written
     }

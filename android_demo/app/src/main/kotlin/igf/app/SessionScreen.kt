@@ -96,10 +96,12 @@ class SessionScreen(private val activity: Activity, private val mode: String) : 
         val name = "${run.artifact.backend} ${run.artifact.scheme} on ${run.requested.id}"
         val parity = run.parity ?: return "FAIL $name\n  ${run.error}"
         val lines = arrayListOf("${if (parity.passed) "pass" else "FAIL"} $name")
-        lines.add(format("  max %.2g of %.2g, mean %.2g of %.2g", parity.alphaMaxAbs, parity.limit.maxAbs, parity.alphaMeanAbs, parity.limit.meanAbs))
+        val limit = parity.limit
+        lines.add(format("  max %.2g of %.2g, mean %.2g of %.2g", parity.alphaMaxAbs, limit.maxAbs, parity.alphaMeanAbs, limit.meanAbs))
         val samples = run.stages.getValue("inference")
         if (samples.isNotEmpty()) {
-            lines.add(format("  median %.2f  p90 %.2f  p99 %.2f ms", percentile(samples, 50.0), percentile(samples, 90.0), percentile(samples, 99.0)))
+            val (median, p90, p99) = listOf(50.0, 90.0, 99.0).map { percentile(samples, it) }
+            lines.add(format("  median %.2f  p90 %.2f  p99 %.2f ms", median, p90, p99))
             lines.add(format("  load %.1f  first %.1f ms  %d runs", run.loadMs, run.firstMs, samples.size))
         }
         run.sustained?.let { lines.add(format("  sustained: %.0f %% within 16.7 ms", 100 * shareWithin(it.samplesMs, 16.7))) }

@@ -112,7 +112,13 @@ class Session(
             matting.matte(item.artifact).also { cpuMattes[item.artifact.file] = it }
         }
     } catch (error: Exception) {
+        withoutCpu(item, error)
+    } catch (error: LinkageError) {
+        withoutCpu(item, error)
+    }
+
+    private fun withoutCpu(item: Item, error: Throwable): Matte? {
         progress(Progress.refused(item.artifact, ComputeUnit.CPU, "no CPU output to compare with: ${error.message}"))
-        null
+        return null
     }
 }
