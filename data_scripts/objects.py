@@ -17,7 +17,6 @@ from strands import (
     long_hair,
     noise,
     placed,
-    rotation,
     shades,
     unit,
 )
@@ -65,7 +64,11 @@ def build_hair(rng: Rng) -> tuple[Array, list[Any]]:
     wind = rng.random() < 0.35
     force = np.array([0.0, 0.0, -1.0])
     if wind:
-        force = unit(np.array([rng.choice([-1, 1]) * rng.uniform(0.5, 1.4), rng.uniform(-0.2, 0.8), rng.uniform(-0.9, 0.3)]))
+        force = unit(
+            np.array(
+                [rng.choice([-1, 1]) * rng.uniform(0.5, 1.4), rng.uniform(-0.2, 0.8), rng.uniform(-0.9, 0.3)]
+            )
+        )
     elif rng.random() < 0.2:
         force = force * 0.05
     length = float(rng.uniform(0.5, 1.7))
@@ -145,9 +148,9 @@ def build_glass(rng: Rng) -> tuple[Array, list[Any]]:
     scene.cycles.transmission_bounces = scene.cycles.max_bounces = 10
     outer = _profile(rng)
     wall = float(rng.uniform(0.03, 0.07))
-    inner = np.stack([np.maximum(outer[:, 0] - wall, 0.0), outer[:, 1] + wall * 0.6], 1)[:: -1]
+    inner = np.stack([np.maximum(outer[:, 0] - wall, 0.0), outer[:, 1] + wall * 0.6], 1)[::-1]
     vessel = lathe(np.concatenate([outer, inner]), np.ones(3))
-    tint = np.clip(np.exp(rng.normal(-0.15, 0.25, 3)), 0.05, 1.0) if rng.random() < 0.6 else np.full(3, 0.97)
+    tint = np.clip(np.exp(rng.normal(-0.6, 0.35, 3)), 0.05, 1.0) if rng.random() < 0.75 else np.full(3, 0.97)
     vessel = Mesh(vessel.vertices, vessel.faces, np.broadcast_to(tint, vessel.vertices.shape))
     rough = float(rng.choice([0.0, 0.05, 0.2]))
     glass = studio.material("glass", Roughness=rough, IOR=1.45, **{"Transmission Weight": 1.0})
@@ -163,7 +166,9 @@ def build_glass(rng: Rng) -> tuple[Array, list[Any]]:
         things.append(studio.add_mesh(drink, studio.material("drink", Roughness=0.1)))
     elif kind == "cork":
         mouth, high = outer[-1]
-        side = np.array([[0, -0.12], [mouth * 0.9, -0.12], [mouth * 1.05, 0.14], [0, 0.14]]) + [0, high]
+        side = np.array([[0, -0.12], [mouth * 0.9, -0.12], [mouth * 1.05, 0.14], [0, 0.14]]) + np.array(
+            [0, high]
+        )
         cork = lathe(side, np.array([0.45, 0.27, 0.13]) * rng.uniform(0.3, 1.4))
         things.append(studio.add_mesh(cork, studio.material("cork", Roughness=0.9), smooth=False))
         points = np.concatenate([points, cork.vertices])
@@ -197,7 +202,12 @@ def lathe(profile: Array, colour: Array, around: int = 64) -> Mesh:
     r, z = profile[:, 0][:, None], profile[:, 1][:, None]
     vertices = np.stack([r * np.cos(turn), r * np.sin(turn), z + 0 * turn], -1).reshape(-1, 3)
     faces = [
-        (i * around + j, i * around + (j + 1) % around, (i + 1) * around + (j + 1) % around, (i + 1) * around + j)
+        (
+            i * around + j,
+            i * around + (j + 1) % around,
+            (i + 1) * around + (j + 1) % around,
+            (i + 1) * around + j,
+        )
         for i in range(len(profile) - 1)
         for j in range(around)
     ]
@@ -211,9 +221,7 @@ def joined_mesh(parts: list[Mesh]) -> Mesh:
     for part in parts:
         faces += [tuple(index + start for index in face) for face in part.faces]
         start += len(part.vertices)
-    return Mesh(
-        np.concatenate([p.vertices for p in parts]), faces, np.concatenate([p.colour for p in parts])
-    )
+    return Mesh(np.concatenate([p.vertices for p in parts]), faces, np.concatenate([p.colour for p in parts]))
 
 
 def _animal(rng: Rng) -> list[tuple[Array, Array]]:
@@ -221,13 +229,15 @@ def _animal(rng: Rng) -> list[tuple[Array, Array]]:
     if rng.random() < 0.25:
         return [(np.zeros(3), rng.uniform(0.6, 0.9, 3))]
     body = np.array([rng.uniform(0.6, 0.9), rng.uniform(0.35, 0.5), rng.uniform(0.38, 0.55)])
-    head_at = np.array([-body[0] * rng.uniform(0.8, 1.05), rng.uniform(-0.2, 0.1), body[2] * rng.uniform(0.6, 1.2)])
+    head_at = np.array(
+        [-body[0] * rng.uniform(0.8, 1.05), rng.uniform(-0.2, 0.1), body[2] * rng.uniform(0.6, 1.2)]
+    )
     size = rng.uniform(0.26, 0.4)
     parts = [(np.zeros(3), body), (head_at, size * rng.uniform(0.85, 1.1, 3))]
-    parts.append((head_at + [-size * 0.9, -0.05, -size * 0.2], size * np.array([0.5, 0.4, 0.35])))
+    parts.append((head_at + np.array([-size * 0.9, -0.05, -size * 0.2]), size * np.array([0.5, 0.4, 0.35])))
     ear = size * np.array([0.22, 0.14, rng.uniform(0.3, 1.1)])
     for side in (-1, 1):
-        parts.append((head_at + [0.05, side * size * 0.5, size * 0.8 + ear[2] * 0.5], ear))
+        parts.append((head_at + np.array([0.05, side * size * 0.5, size * 0.8 + ear[2] * 0.5]), ear))
         for end in (-1, 1):
             leg = np.array([0.13, 0.13, rng.uniform(0.3, 0.45)])
             parts.append((np.array([end * body[0] * 0.6, side * body[1] * 0.55, -body[2] * 0.9]), leg))
@@ -242,12 +252,23 @@ def _coat(rng: Rng) -> Array:
     """White, grey, black, brown, ginger as animals have it; one in six any colour."""
     if rng.random() < 1 / 6:
         return rng.uniform(0.02, 0.8, 3)
-    brown = np.array([[0.8, 0.78, 0.74], [0.2, 0.2, 0.2], [0.02, 0.02, 0.02], [0.22, 0.1, 0.04], [0.5, 0.2, 0.05]])
+    brown = np.array(
+        [[0.8, 0.78, 0.74], [0.2, 0.2, 0.2], [0.02, 0.02, 0.02], [0.22, 0.1, 0.04], [0.5, 0.2, 0.05]]
+    )
     return np.clip(brown[rng.integers(5)] * np.exp(rng.normal(0, 0.2, 3)), 0.01, 0.9)
 
 
 def _hair_colour(rng: Rng) -> Array:
-    natural = np.array([[0.012, 0.009, 0.007], [0.08, 0.035, 0.015], [0.25, 0.12, 0.04], [0.6, 0.42, 0.2], [0.35, 0.08, 0.02], [0.6, 0.58, 0.55]])
+    natural = np.array(
+        [
+            [0.012, 0.009, 0.007],
+            [0.08, 0.035, 0.015],
+            [0.25, 0.12, 0.04],
+            [0.6, 0.42, 0.2],
+            [0.35, 0.08, 0.02],
+            [0.6, 0.58, 0.55],
+        ]
+    )
     return natural[rng.integers(6)] * np.exp(rng.normal(0, 0.15, 3))
 
 
@@ -262,8 +283,12 @@ def _about_z(angle: float) -> Array:
 
 
 def _leaf_colour(rng: Rng) -> Array:
-    seasons = np.array([[0.06, 0.16, 0.02], [0.12, 0.26, 0.03], [0.03, 0.09, 0.03], [0.4, 0.2, 0.02], [0.35, 0.05, 0.02]])
-    return np.clip(seasons[rng.choice(5, p=[0.35, 0.3, 0.15, 0.1, 0.1])] * np.exp(rng.normal(0, 0.2, 3)), 0.005, 0.8)
+    seasons = np.array(
+        [[0.06, 0.16, 0.02], [0.12, 0.26, 0.03], [0.03, 0.09, 0.03], [0.4, 0.2, 0.02], [0.35, 0.05, 0.02]]
+    )
+    return np.clip(
+        seasons[rng.choice(5, p=[0.35, 0.3, 0.15, 0.1, 0.1])] * np.exp(rng.normal(0, 0.2, 3)), 0.005, 0.8
+    )
 
 
 def _leaf(rng: Rng, length: float, width: float, teeth: int, colour: Array) -> Mesh:
@@ -287,7 +312,9 @@ def _placed_mesh(part: Mesh, turn: Array, offset: Array) -> Mesh:
     return Mesh(part.vertices @ turn.T + offset, part.faces, part.colour)
 
 
-def _stem(rng: Rng, start: Array, direction: Array, length: float, steps: int = 16, sway: float = 0.5) -> Array:
+def _stem(
+    rng: Rng, start: Array, direction: Array, length: float, steps: int = 16, sway: float = 0.5
+) -> Array:
     """Points (steps, 3) of a stem that wanders and bows a little under its weight."""
     points, heading = [start], unit(direction)
     drift = rng.normal(0, sway, 3)
@@ -317,7 +344,9 @@ def _branch(rng: Rng, scale: float = 1.0, base: Array | None = None) -> tuple[Ar
     for stem, _ in stems:
         for i in range(4, 16):
             for _ in range(int(rng.integers(0, 3))):
-                away = unit(np.diff(stem[i - 1 : i + 1], axis=0)[0] + unit(rng.normal(size=3)) * rng.uniform(0.6, 1.2))
+                away = unit(
+                    np.diff(stem[i - 1 : i + 1], axis=0)[0] + unit(rng.normal(size=3)) * rng.uniform(0.6, 1.2)
+                )
                 size = length * scale * rng.uniform(0.6, 1.15)
                 leaf = _leaf(rng, size, size * width, teeth, colour)
                 leaves.append(_placed_mesh(leaf, _turn_to(rng, away), stem[i]))
@@ -328,14 +357,19 @@ def _branch(rng: Rng, scale: float = 1.0, base: Array | None = None) -> tuple[Ar
         shades(rng, np.array([0.12, 0.08, 0.04]), len(stems)),
     )
     look = studio.translucent("leaf", 0.35, Roughness=float(rng.uniform(0.25, 0.7)))
-    things = [studio.add_mesh(foliage, look), studio.add_strands(wood, studio.material("wood", Roughness=0.9))]
+    things = [
+        studio.add_mesh(foliage, look),
+        studio.add_strands(wood, studio.material("wood", Roughness=0.9)),
+    ]
     return np.concatenate([foliage.vertices, main]), things
 
 
 def _fern(rng: Rng) -> tuple[Array, list[Any]]:
     colour, leaves, stems = _leaf_colour(rng), [], []
     for _ in range(int(rng.integers(1, 5))):
-        main = _stem(rng, np.array([0, 0, -1.0]), np.array([rng.normal(0, 0.5), rng.normal(0, 0.3), 1.0]), 2.1, 28)
+        main = _stem(
+            rng, np.array([0, 0, -1.0]), np.array([rng.normal(0, 0.5), rng.normal(0, 0.3), 1.0]), 2.1, 28
+        )
         stems.append(main)
         plane = unit(rng.normal(size=3))
         for i in range(4, 28):
@@ -344,16 +378,26 @@ def _fern(rng: Rng) -> tuple[Array, list[Any]]:
             reach = 0.62 * np.sin(np.pi * (i / 28) ** 0.8) + 0.05
             for sign in (-1, 1):
                 out = unit(sign * side + 0.45 * ahead + rng.normal(0, 0.06, 3))
-                rib = main[i] + np.linspace(0, reach, 28)[:, None] * out - [0, 0, 0.12 * reach] * (np.linspace(0, 1, 28)[:, None] ** 2)
+                rib = (
+                    main[i]
+                    + np.linspace(0, reach, 28)[:, None] * out
+                    - [0, 0, 0.12 * reach] * (np.linspace(0, 1, 28)[:, None] ** 2)
+                )
                 stems.append(rib)
                 for j in range(2, 28, 2):
                     size = 0.16 * reach * (1 - j / 34) + 0.01
                     for turn in (-1, 1):
                         away = unit(turn * ahead + 0.5 * out + rng.normal(0, 0.1, 3))
-                        leaves.append(_placed_mesh(_leaf(rng, size, size * 0.3, 0, colour), _turn_to(rng, away), rib[j]))
+                        leaves.append(
+                            _placed_mesh(_leaf(rng, size, size * 0.3, 0, colour), _turn_to(rng, away), rib[j])
+                        )
     foliage = joined_mesh(leaves)
     lines = np.stack(stems)
-    wood = Strands(lines, np.broadcast_to(np.linspace(0.008, 0.002, 28), lines.shape[:2]), shades(rng, colour * 0.8, len(lines)))
+    wood = Strands(
+        lines,
+        np.broadcast_to(np.linspace(0.008, 0.002, 28), lines.shape[:2]),
+        shades(rng, colour * 0.8, len(lines)),
+    )
     things = [
         studio.add_mesh(foliage, studio.translucent("frond", 0.35, Roughness=0.5)),
         studio.add_strands(wood, studio.material("rib", Roughness=0.7)),
@@ -362,10 +406,24 @@ def _fern(rng: Rng) -> tuple[Array, list[Any]]:
 
 
 def _conifer(rng: Rng) -> tuple[Array, list[Any]]:
-    stems = [_stem(rng, np.array([-0.9, 0, rng.uniform(-0.6, 0.2)]), np.array([1.0, rng.normal(0, 0.2), rng.uniform(0, 0.6)]), 1.9)]
+    stems = [
+        _stem(
+            rng,
+            np.array([-0.9, 0, rng.uniform(-0.6, 0.2)]),
+            np.array([1.0, rng.normal(0, 0.2), rng.uniform(0, 0.6)]),
+            1.9,
+        )
+    ]
     for i in range(3, 15):
         for _ in range(int(rng.integers(0, 3))):
-            stems.append(_stem(rng, stems[0][i], unit(stems[0][i] - stems[0][i - 1] + 0.9 * unit(rng.normal(size=3))), rng.uniform(0.3, 0.8)))
+            stems.append(
+                _stem(
+                    rng,
+                    stems[0][i],
+                    unit(stems[0][i] - stems[0][i - 1] + 0.9 * unit(rng.normal(size=3))),
+                    rng.uniform(0.3, 0.8),
+                )
+            )
     length, dense = rng.uniform(0.09, 0.32), int(rng.integers(25, 60))
     roots, away = [], []
     for stem in stems:
@@ -378,14 +436,20 @@ def _conifer(rng: Rng) -> tuple[Array, list[Any]]:
     root, direction = np.concatenate(roots), np.concatenate(away)
     t = np.linspace(0, 1, 5)[None, :, None]
     droop = np.array([0, 0, -rng.uniform(0, 0.3)])
-    needles = root[:, None] + length * rng.uniform(0.7, 1.1, (len(root), 1, 1)) * (direction[:, None] * t + droop * t**2)
+    needles = root[:, None] + length * rng.uniform(0.7, 1.1, (len(root), 1, 1)) * (
+        direction[:, None] * t + droop * t**2
+    )
     colour = shades(rng, np.array([0.04, 0.11, 0.03]) * np.exp(rng.normal(0, 0.3, 3)), len(root), 0.3)
     radius = rng.uniform(0.004, 0.007) * np.broadcast_to(np.array([1.0, 1.0, 0.95, 0.8, 0.3]), (len(root), 5))
     wood = np.stack(stems)
     things = [
         studio.add_strands(Strands(needles, radius, colour), studio.material("needle", Roughness=0.4)),
         studio.add_strands(
-            Strands(wood, np.broadcast_to(np.linspace(0.025, 0.008, 16), wood.shape[:2]), shades(rng, np.array([0.15, 0.08, 0.04]), len(wood))),
+            Strands(
+                wood,
+                np.broadcast_to(np.linspace(0.025, 0.008, 16), wood.shape[:2]),
+                shades(rng, np.array([0.15, 0.08, 0.04]), len(wood)),
+            ),
             studio.material("wood", Roughness=0.9),
         ),
     ]
@@ -395,15 +459,23 @@ def _conifer(rng: Rng) -> tuple[Array, list[Any]]:
 def _grass(rng: Rng) -> tuple[Array, list[Any]]:
     count = int(rng.integers(150, 900))
     base = np.stack([rng.normal(0, 0.28, count), rng.normal(0, 0.2, count), np.full(count, -1.0)], 1)
-    out = unit(np.stack([base[:, 0], base[:, 1], np.full(count, rng.uniform(0.5, 1.4))], 1) + rng.normal(0, 0.25, (count, 3)))
+    out = unit(
+        np.stack([base[:, 0], base[:, 1], np.full(count, rng.uniform(0.5, 1.4))], 1)
+        + rng.normal(0, 0.25, (count, 3))
+    )
     t = np.linspace(0, 1, 14)[None, :, None]
     height = rng.uniform(0.7, 2.0, (count, 1, 1))
     droop = rng.uniform(0.0, 0.6, (count, 1, 1)) * np.array([0, 0, -1.0])
     blades = base[:, None] + height * (out[:, None] * t + droop * t**2.5)
     blades = blades + 0.1 * t * noise(rng, blades, 1.5)
-    width = rng.uniform(0.006, 0.018) * (1 - np.linspace(0, 1, 14) ** 1.6) * rng.uniform(0.5, 1.2, (count, 1)) + 0.001
+    width = (
+        rng.uniform(0.006, 0.018) * (1 - np.linspace(0, 1, 14) ** 1.6) * rng.uniform(0.5, 1.2, (count, 1))
+        + 0.001
+    )
     colour = shades(rng, _leaf_colour(rng) * 1.3, count, 0.3)
-    things = [studio.add_strands(Strands(blades, width, colour), studio.translucent("blade", 0.3, Roughness=0.5))]
+    things = [
+        studio.add_strands(Strands(blades, width, colour), studio.translucent("blade", 0.3, Roughness=0.5))
+    ]
     return blades.reshape(-1, 3), things
 
 
@@ -418,7 +490,9 @@ def _seed_head(rng: Rng) -> tuple[Array, list[Any]]:
     hairs = int(rng.integers(14, 30))
     root = np.repeat(ray[:, -1], hairs, 0)
     lean = np.repeat(direction, hairs, 0)
-    out = unit(lean * rng.uniform(0.1, 0.7, (len(root), 1)) + np.cross(lean, unit(rng.normal(size=lean.shape))))
+    out = unit(
+        lean * rng.uniform(0.1, 0.7, (len(root), 1)) + np.cross(lean, unit(rng.normal(size=lean.shape)))
+    )
     reach = rng.uniform(0.10, 0.2) * rng.uniform(0.7, 1.1, (len(root), 1, 1))
     tuft = root[:, None] + reach * (out[:, None] * t + lean[:, None] * 0.35 * t**2)
     stalk = np.array([[0.02 * np.sin(2 * z), 0, z] for z in np.linspace(-2.0, 0, 6)])[None]
@@ -426,8 +500,12 @@ def _seed_head(rng: Rng) -> tuple[Array, list[Any]]:
     thin = float(rng.uniform(0.0016, 0.003))
     everything = Strands(
         np.concatenate([ray, tuft, stalk]),
-        np.concatenate([np.full(ray.shape[:2], 1.6 * thin), np.full(tuft.shape[:2], thin), np.full((1, 6), 0.03)]),
-        np.concatenate([shades(rng, white * 0.7, len(ray)), shades(rng, white, len(tuft), 0.1), [[0.25, 0.3, 0.1]]]),
+        np.concatenate(
+            [np.full(ray.shape[:2], 1.6 * thin), np.full(tuft.shape[:2], thin), np.full((1, 6), 0.03)]
+        ),
+        np.concatenate(
+            [shades(rng, white * 0.7, len(ray)), shades(rng, white, len(tuft), 0.1), [[0.25, 0.3, 0.1]]]
+        ),
     )
     core = ellipsoid_mesh(np.zeros(3), np.full(3, 0.13), np.array([0.12, 0.08, 0.04]))
     things = [
@@ -459,7 +537,9 @@ def _net_lines(rng: Rng, kind: str, steps: int = 64) -> Array:
     t = np.linspace(-1, 1, steps)
     at = np.linspace(-1, 1, count)
     if kind == "square":
-        lines = [np.stack([t, np.full(steps, v)], 1) for v in at] + [np.stack([np.full(steps, u), t], 1) for u in at]
+        lines = [np.stack([t, np.full(steps, v)], 1) for v in at] + [
+            np.stack([np.full(steps, u), t], 1) for u in at
+        ]
     elif kind == "diamond":
         lines = []
         for offset in np.linspace(-2, 2, 2 * count):
@@ -510,7 +590,7 @@ def _veil(rng: Rng) -> tuple[Array, list[Any]]:
     base, stripe = rng.uniform(0.05, 0.9, 3), rng.uniform(0.05, 0.9, 3)
     share = (np.sin(flat[:, :1] * rng.uniform(3, 20)) > 0.3) * rng.integers(0, 2)
     sheet = Mesh(vertices, faces, base * (1 - share) + stripe * share)
-    things = [studio.add_mesh(sheet, studio.veil("veil", float(rng.uniform(0.2, 0.75))))]
+    things = [studio.add_mesh(sheet, studio.veil("veil", float(rng.uniform(0.45, 0.85))))]
     return vertices, things
 
 
@@ -520,7 +600,9 @@ def _profile(rng: Rng) -> Array:
     z = np.linspace(0, 1, 40)
     if rng.random() < 0.35:  # a goblet: foot, stem, bowl
         bowl = np.clip((z - 0.45) / 0.55, 0, 1)
-        radius = np.where(z < 0.04, 0.38, 0.04) + rng.uniform(0.3, 0.5) * np.sin(np.pi * bowl ** 0.7 * rng.uniform(0.5, 0.8))
+        radius = np.where(z < 0.04, 0.38, 0.04) + rng.uniform(0.3, 0.5) * np.sin(
+            np.pi * bowl**0.7 * rng.uniform(0.5, 0.8)
+        )
     else:
         knots = rng.uniform(0.2, 0.6, 5) * np.array([1.0, 1.1, 1.1, 0.8, rng.uniform(0.4, 1.0)])
         radius = np.interp(z, np.linspace(0, 1, 5), knots)

@@ -23,12 +23,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 def main() -> None:
     """Render what is missing, the classes in turn."""
     # with one processor in sight no idle worker spins: those take as much time as the rendering
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     import bpy
     import studio
     from objects import CLASSES
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
     parser.add_argument("--count", type=int, default=60, help="pictures of each class")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
@@ -47,7 +50,13 @@ def main() -> None:
             points, things = CLASSES[name](rng)
             said = studio.light(scene, rng) | studio.film(scene, rng, points, things)
             studio.render(scene, path, opaque=not studio.has_clear_surfaces())
-            line = {"file": path.name, "class": name, "seed": seed, "licence": "own", "tool": f"bpy {bpy.app.version_string}"}
+            line = {
+                "file": path.name,
+                "class": name,
+                "seed": seed,
+                "licence": "own",
+                "tool": f"bpy {bpy.app.version_string}",
+            }
             line |= said | {"seconds": round(time.monotonic() - start, 1)}
             with (wanted.out / "renders.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(line) + "\n")

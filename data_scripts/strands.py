@@ -70,9 +70,13 @@ def fur(rng: Rng, roots: Array, normals: Array, length: float, colour: Array, th
     comb = unit(noise(rng, roots, 1.6) * 0.8 + np.array([0.0, 0.0, -1.0]) * rng.uniform(0.0, 1.2))
     comb = unit(comb - (comb * normals).sum(1, keepdims=True) * normals)
     lie = rng.uniform(0.2, 1.1)
-    lengths = length * rng.uniform(0.55, 1.15, (count, 1, 1)) * (1.0 + 0.35 * noise(rng, roots, 0.8, 1)[:, None])
+    lengths = (
+        length * rng.uniform(0.55, 1.15, (count, 1, 1)) * (1.0 + 0.35 * noise(rng, roots, 0.8, 1)[:, None])
+    )
     straight = unit(normals + comb * lie * 0.5 + rng.normal(0, 0.16, (count, 3)))[:, None]
-    points = roots[:, None] + lengths * (straight * t * (1 - 0.3 * lie * t) + comb[:, None] * lie * 0.7 * t**2)
+    points = roots[:, None] + lengths * (
+        straight * t * (1 - 0.3 * lie * t) + comb[:, None] * lie * 0.7 * t**2
+    )
     curl = rng.uniform(0.0, 0.10) * length
     points = points + curl * t * noise(rng, points * np.array([1, 1, 1.3]), 0.35 * length + 0.05)
     return Strands(_tufted(rng, points, 0.10 + 0.5 * length, t), taper(count, steps, thickness, rng), colour)
@@ -130,12 +134,16 @@ def long_hair(
 
 def feather(rng: Rng, length: float, width: float, colour: Array) -> Strands:
     """One feather in the x-z plane, its quill at the origin, its tip at +z: rachis, barbs with splits, down below."""
-    per_side, steps = 330, 10
+    per_side, steps = 380, 10
     t = np.linspace(0.0, 1.0, steps)[None, :]
     at = np.sort(rng.uniform(0.10, 1.0, 2 * per_side))[:, None]
     side = np.where(rng.random((2 * per_side, 1)) < 0.5, -1.0, 1.0)
     down = np.clip((0.36 - at) / 0.2, 0.0, 1.0)
-    reach = width * (np.sin(np.pi * np.clip(at, 0, 1) ** 0.75) ** 0.7 * 0.9 + 0.1) * rng.uniform(0.94, 1.04, at.shape)
+    reach = (
+        width
+        * (np.sin(np.pi * np.clip(at, 0, 1) ** 0.75) ** 0.7 * 0.9 + 0.1)
+        * rng.uniform(0.94, 1.04, at.shape)
+    )
     reach *= np.where(side > 0, 1.0, rng.uniform(0.55, 1.0))
     # barbs hook into their neighbours; where the hooks let go the vane splits
     splits = np.sort(rng.uniform(0.25, 0.95, int(rng.integers(3, 9))))
@@ -145,9 +153,11 @@ def feather(rng: Rng, length: float, width: float, colour: Array) -> Strands:
     y = 0.10 * width * np.abs(t) ** 2 * rng.uniform(0.4, 1.0) + 0.0 * x
     points = np.stack([x, y, z], axis=-1)
     loose = down * (0.3 + 0.7 * rng.random(down.shape)) + 0.012
-    points = points + (loose * t * width * 0.55)[..., None] * noise(rng, points * 3.0 + rng.normal(size=3), 0.5)
-    points[..., 1] += rng.normal(0, 0.3, at.shape) * down * width * t
-    radius = taper(len(points), steps, 0.0062, rng, 0.35)
+    points = points + (loose * t * width * 0.2)[..., None] * noise(
+        rng, points * 3.0 + rng.normal(size=3), 0.5
+    )
+    points[..., 1] += rng.normal(0, 0.25, at.shape) * down * width * t
+    radius = taper(len(points), steps, 0.0062, rng, 0.35) * (1 - 0.65 * down)
     rachis = np.stack([np.zeros(steps), np.zeros(steps), np.linspace(-0.12, 1.0, steps) * length], axis=-1)
     bend = rng.normal(0, 0.16, 2)
     everything = np.concatenate([points, rachis[None]])
@@ -158,7 +168,9 @@ def feather(rng: Rng, length: float, width: float, colour: Array) -> Strands:
     bars = 0.5 + 0.5 * np.sin(at * rng.uniform(4, 40) + rng.uniform(0, 6))
     other = np.clip(colour * rng.uniform(0.15, 2.5), 0.01, 0.9)
     barbs = colour * (1 - bars * (strength := rng.uniform(0, 1))) + other * bars * strength
-    return Strands(everything, radii, np.concatenate([shades(rng, barbs, len(barbs), 0.1), colour[None] * 0.6 + 0.2]))
+    return Strands(
+        everything, radii, np.concatenate([shades(rng, barbs, len(barbs), 0.1), colour[None] * 0.6 + 0.2])
+    )
 
 
 def joined(parts: list[Strands]) -> list[Strands]:

@@ -1,4 +1,4 @@
-"""A Blender scene with a transparent film: strands and meshes in, lights and camera drawn from a seed, an RGBA PNG out."""
+"""A Blender scene with a transparent film: strands and meshes in, lights and camera by a seed, an RGBA PNG out."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +7,10 @@ from typing import Any
 import bpy
 import numpy as np
 from mathutils import Vector
-
 from strands import Array, Rng, Strands, unit
 
 SIDE_PX = 512
-COLOUR_SAMPLES, ALPHA_SAMPLES = 6, 24
+COLOUR_SAMPLES, ALPHA_SAMPLES = 8, 24
 """Alpha needs four times the samples that colour does, and a sample of it costs a fifth: nothing is shaded."""
 FILL = (0.84, 1.04)
 """The object's extent as a share of the picture's side: above 1, it is cut off by the frame."""
@@ -154,7 +153,9 @@ def _lamp(rng: Rng, watts: float, size: float, heading: float, height: float) ->
     lamp.energy, lamp.size = watts, size
     lamp.color = (float(np.exp(warm)), 1.0, float(np.exp(-warm)))
     holder = _linked("lamp", lamp)
-    direction = np.array([np.sin(heading) * np.cos(height), -np.cos(heading) * np.cos(height), np.sin(height)])
+    direction = np.array(
+        [np.sin(heading) * np.cos(height), -np.cos(heading) * np.cos(height), np.sin(height)]
+    )
     holder.location = Vector(4.0 * direction)
     holder.rotation_euler = Vector(-direction).to_track_quat("-Z", "Y").to_euler()
 
@@ -174,7 +175,9 @@ def film(scene: Any, rng: Rng, points: Array, moving: list[Any]) -> dict[str, fl
     centre = centre + right * (sideways.max() + sideways.min()) / 2 + up * (upwards.max() + upwards.min()) / 2
     extent = max(np.ptp(sideways), np.ptp(upwards))
     fill = float(rng.uniform(*FILL))
-    distance = float(extent / fill * camera.lens / camera.sensor_width) + 0.2 * float(np.ptp((points - centre) @ away))
+    distance = float(extent / fill * camera.lens / camera.sensor_width) + 0.2 * float(
+        np.ptp((points - centre) @ away)
+    )
     holder.location = Vector(centre + away * distance)
     holder.rotation_mode = "QUATERNION"
     holder.rotation_quaternion = turn
@@ -209,7 +212,7 @@ def render(scene: Any, path: Path, opaque: bool) -> None:
 
     Where every surface is opaque, alpha is rendered by itself: what a ray meets first decides it, and no light.
     """
-    temporary = path.with_name(f".{path.name}.part.png")
+    temporary = path.parent / ".part" / path.name
     scene.cycles.samples = COLOUR_SAMPLES if opaque else ALPHA_SAMPLES
     pixels = _rendered(scene, temporary)
     if opaque:
@@ -257,7 +260,9 @@ def _emission() -> Any:
     made = bpy.data.materials.new("alpha")
     made.use_nodes = True
     nodes = made.node_tree.nodes
-    made.node_tree.links.new(nodes.new("ShaderNodeEmission").outputs[0], nodes["Material Output"].inputs["Surface"])
+    made.node_tree.links.new(
+        nodes.new("ShaderNodeEmission").outputs[0], nodes["Material Output"].inputs["Surface"]
+    )
     return made
 
 

@@ -117,7 +117,7 @@ def write_report(folder: Path, failures: Sequence[str] | None = None) -> Path:
     folder = Path(folder)
     manifest = load_manifest(folder)
     path = folder / FILE_NAME
-    write_text(path, _environment().get_template(FILE_NAME).render(_page(manifest, folder, failures)))
+    write_text(path, environment().get_template(FILE_NAME).render(_page(manifest, folder, failures)))
     return path
 
 
@@ -165,7 +165,8 @@ def _grouped(pairs: Any) -> dict[Any, list[str]]:
     return groups
 
 
-def _environment() -> "jinja2.Environment":
+def environment() -> "jinja2.Environment":
+    """The package's templates, with the filters that they use."""
     import jinja2
 
     environment = jinja2.Environment(

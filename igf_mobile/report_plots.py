@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,9 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class _Theme:
+class Theme:
+    """Colours of one colour scheme; `backends` for series of any kind."""
+
     ink: str
     faint: str
     paper: str
@@ -50,7 +53,7 @@ class _Theme:
 class _Look:
     """A theme, and the place of each backend in it, which is the same in every plot."""
 
-    theme: _Theme
+    theme: Theme
     backends: tuple[str, ...]
 
     def colour(self, backend: str) -> str:
@@ -66,10 +69,17 @@ class _Look:
         }
 
 
-_LIGHT = _Theme("#1c2128", "#d5dae1", "#ffffff", ("#0072b2", "#c2510a", "#00805d", "#9a4f86"))
-_DARK = _Theme("#e6e9ed", "#3a424c", "#1c2127", ("#5eb3ea", "#f0a04b", "#42c9a0", "#d98fc4"))
+_LIGHT = Theme("#1c2128", "#d5dae1", "#ffffff", ("#0072b2", "#c2510a", "#00805d", "#9a4f86"))
+_DARK = Theme("#e6e9ed", "#3a424c", "#1c2127", ("#5eb3ea", "#f0a04b", "#42c9a0", "#d98fc4"))
 
 _Draw = Callable[["Axes", Sequence[ArtifactRecord], _Look], None]
+
+
+def drawn(title: str, caption: str, draw: Callable[["Axes", Theme], None], height: float) -> Plot:
+    """A plot of anything: `draw` is called once for each colour scheme."""
+    return Plot(
+        title, caption, *(_svg(partial(draw, theme=theme), height, theme) for theme in (_LIGHT, _DARK))
+    )
 
 
 def is_reference(record: ArtifactRecord) -> bool:
@@ -91,8 +101,10 @@ def plots(records: Sequence[ArtifactRecord]) -> list[Plot]:
     timed = [record for record in records if record.latency and math.isfinite(record.latency.p99_ms)]
 
     def plot(title: str, caption: str, shown: Sequence[ArtifactRecord], draw: _Draw, height: float) -> Plot:
-        light, dark = (_svg(shown, draw, height, _Look(theme, backends)) for theme in (_LIGHT, _DARK))
-        return Plot(title, caption, light, dark)
+        def themed(axes: "Axes", theme: Theme) -> None:
+            draw(axes, shown, _Look(theme, backends))
+
+        return drawn(title, caption, themed, height)
 
     result = []
     if sized:
@@ -134,23 +146,23 @@ def _sqnr_db(record: ArtifactRecord) -> float:
     return record.parity.alpha.sqnr_db if record.parity else math.nan
 
 
-def _svg(records: Sequence[ArtifactRecord], draw: _Draw, height: float, look: _Look) -> str:
+def _svg(draw: Callable[["Axes"], None], height: float, theme: Theme) -> str:
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # the user's matplotlibrc would change the bytes
-        matplotlib.rcParams.update(_style(look.theme))
+        matplotlib.rcParams.update(_style(theme))
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
         axes = figure.add_subplot()
         axes.spines[["top", "right"]].set_visible(False)
-        draw(axes, records, look)
+        draw(axes)
         stream = io.BytesIO()
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return data_uri(stream.getvalue(), "image/svg+xml")
 
 
-def _style(theme: _Theme) -> dict[Any, Any]:
+def _style(theme: Theme) -> dict[Any, Any]:
     return {
         "svg.hashsalt": "igf",
         "svg.fonttype": "path",

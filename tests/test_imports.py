@@ -16,6 +16,8 @@ VENDORS = (
     "coremltools",
     "executorch",
     "litert_torch",
+    "onnxruntime",
+    "pymatting",
     "tflite",
 )
 
@@ -31,6 +33,7 @@ ROWS = (
     {"matting", "evaluate", "gates"},
     {"training_state", "train", "pipeline", "bench", "doctor", "vectors"},
     {"report_plots", "report_pictures", "report"},
+    {"proof"},
     {"cli"},
 )
 ROW_OF = {name: position for position, row in enumerate(ROWS) for name in row}

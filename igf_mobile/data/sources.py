@@ -5,7 +5,7 @@ from fnmatch import fnmatch
 from typing import Literal
 
 Kind = Literal["debian", "npm", "pypi"]
-Role = Literal["foreground", "background"]
+Role = Literal["foreground", "background", "model"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Source:
         version: the pinned version.
         sha256: of the archive as downloaded.
         licence: of the pictures, as the package states it.
-        role: what its pictures are used as.
+        role: what its pictures are used as; "model" for a network to compare with (`igf_mobile/proof/peers.py`).
         take: patterns of the pictures to extract.
         drop: patterns that win over `take`: flags, icons, user interface, letters, renders.
         share: how often its pictures are drawn, relative to the other sources of its role.
