@@ -16,8 +16,6 @@ VENDORS = (
     "coremltools",
     "executorch",
     "litert_torch",
-    "onnxruntime",
-    "pymatting",
     "tflite",
 )
 

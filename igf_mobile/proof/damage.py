@@ -14,6 +14,7 @@ import numpy as np
 from igf_mobile import evaluate
 from igf_mobile.evaluate import EvalCase, EvalResult, Float32Array, Matte
 from igf_mobile.metrics import Region
+from igf_mobile.proof.guided import best_setting
 
 DAMAGES_PX = (5, 10, 20, 30, 40, 50, 60)
 GUIDED_EPS = 1e-6
@@ -62,7 +63,7 @@ def guided_study(
     found = {}
     for damage_px in DAMAGES_PX:
         cases = [damaged(case, damage_px) for case in suite]
-        radius, _, result = evaluate.best_guided_filter(cases, eps_values=(GUIDED_EPS,))
-        found[damage_px] = radius, result
+        radius, eps = best_setting(cases, eps_values=(GUIDED_EPS,))
+        found[damage_px] = radius, evaluate.evaluate(cases, evaluate.guided_filter_matte(radius, eps))
         progress()
     return found

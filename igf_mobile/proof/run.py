@@ -18,6 +18,7 @@ from igf_mobile.proof.cache import Cache, case_digest, digest, source_digest
 from igf_mobile.proof.compare import Outcome, best_of, paired_difference, run_method, single_thread
 from igf_mobile.proof.flicker import Flicker
 from igf_mobile.proof.guidance import GuidanceUse, check_guidance, guidance_use, load_gates
+from igf_mobile.proof.guided import best_setting
 from igf_mobile.proof.peers import Method
 
 OURS, MASK, GUIDED, TRUTH = "ours", "weak mask", "fast guided filter", "true alpha"
@@ -175,7 +176,7 @@ def _guided_method(radius: int, eps: float) -> Method:
 def _guided_settings(suite: Sequence[EvalCase], cache: Cache, progress: Progress) -> tuple[int, float]:
     def search() -> dict[str, Any]:
         progress("guided filter, grid", 1)
-        radius, eps, _ = evaluate.best_guided_filter(suite)
+        radius, eps = best_setting(suite)
         return {"radius": radius, "eps": eps}
 
     code = source_digest(evaluate, metrics, guided_filter)

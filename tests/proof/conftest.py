@@ -15,5 +15,7 @@ def _disc(number: int) -> tuple[np.ndarray, np.ndarray]:
     y, x = np.mgrid[:512, :512]
     alpha = np.clip((110 + 15 * number - np.hypot(x - 256, y - 256)) / 6 + 0.5, 0, 1)
     noise = np.random.default_rng(number).uniform(0, 40, (512, 512, 3))
-    picture = alpha[..., None] * np.array([230, 120, 20]) + (1 - alpha[..., None]) * (np.array([10, 20, 90]) + noise)
+    picture = alpha[..., None] * np.array([230, 120, 20]) + (1 - alpha[..., None]) * (
+        np.array([10, 20, 90]) + noise
+    )
     return picture.astype(np.uint8), np.rint(255 * alpha).astype(np.uint8)

@@ -58,7 +58,9 @@ def test_a_mask_smoother_fails(samples: list[CompositeSample]) -> None:
     assert len(check_guidance(use, load_gates())) == 2
 
 
-def test_a_network_that_sees_one_picture_only_fails(runner: FloatRunner, samples: list[CompositeSample]) -> None:
+def test_a_network_that_sees_one_picture_only_fails(
+    runner: FloatRunner, samples: list[CompositeSample]
+) -> None:
     """Its mattes have detail, of another photograph: only the blur tells."""
     other = samples[1].tensors()[0]
 

@@ -1,11 +1,13 @@
 """Mask damage and flicker: what is measured, where, and that nothing but the matte moves it."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from igf_mobile import evaluate
 from igf_mobile.evaluate import EvalCase, Float32Array
-from igf_mobile.proof import damage, flicker
+from igf_mobile.proof import damage, flicker, guided
 
 Suite = list[EvalCase]
 
@@ -64,8 +66,14 @@ def test_a_matte_tied_to_the_window_flickers(suite: Suite, kind: str) -> None:
 def test_frames_are_whole_pixel_windows(suite: Suite) -> None:
     windows = [window for window, _ in flicker.frames(suite[0], "fixed")]
     assert len(windows) == flicker.FRAMES
-    for (rows, columns), (next_rows, next_columns) in zip(windows, windows[1:], strict=False):
+    for (rows, columns), (next_rows, next_columns) in pairwise(windows):
         assert (next_columns.start - columns.start, next_rows.start - rows.start) == flicker.STEP_PX
     assert all(rows.stop <= 512 and columns.stop <= 512 for rows, columns in windows)
     with pytest.raises(ValueError, match="is not one of fixed, independent"):
         next(flicker.frames(suite[0], "shaky"))
+
+
+def test_the_best_setting_is_that_of_the_evaluation(suite: Suite) -> None:
+    grid = (8, 30), (1e-4, 1e-2)
+    radius, eps, _ = evaluate.best_guided_filter(suite, *grid)
+    assert guided.best_setting(suite, *grid) == (radius, eps)
