@@ -7,7 +7,6 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -77,9 +76,8 @@ _Draw = Callable[["Axes", Sequence[ArtifactRecord], _Look], None]
 
 def drawn(title: str, caption: str, draw: Callable[["Axes", Theme], None], height: float) -> Plot:
     """A plot of anything: `draw` is called once for each colour scheme."""
-    return Plot(
-        title, caption, *(_svg(partial(draw, theme=theme), height, theme) for theme in (_LIGHT, _DARK))
-    )
+    light, dark = (_svg(draw, height, theme) for theme in (_LIGHT, _DARK))
+    return Plot(title, caption, light, dark)
 
 
 def is_reference(record: ArtifactRecord) -> bool:
@@ -146,7 +144,7 @@ def _sqnr_db(record: ArtifactRecord) -> float:
     return record.parity.alpha.sqnr_db if record.parity else math.nan
 
 
-def _svg(draw: Callable[["Axes"], None], height: float, theme: Theme) -> str:
+def _svg(draw: Callable[["Axes", Theme], None], height: float, theme: Theme) -> str:
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -156,7 +154,7 @@ def _svg(draw: Callable[["Axes"], None], height: float, theme: Theme) -> str:
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
         axes = figure.add_subplot()
         axes.spines[["top", "right"]].set_visible(False)
-        draw(axes)
+        draw(axes, theme)
         stream = io.BytesIO()
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return data_uri(stream.getvalue(), "image/svg+xml")

@@ -183,8 +183,8 @@ def _u2netp(cache: Path) -> Matte:
     def matte(guidance: Float32Array, weak_mask: Float32Array) -> Float32Array:
         side = (U2NETP_SIDE_PX, U2NETP_SIDE_PX)
         small = np.asarray(cv2.resize(guidance, side, interpolation=cv2.INTER_AREA))
-        small = (small / max(float(small.max()), 1e-6) - U2NETP_MEAN) / U2NETP_STD
-        (answer,) = session.run([given], {taken: small.transpose(2, 0, 1)[None].astype(np.float32)})
+        normal = (small / max(float(small.max()), 1e-6) - np.array(U2NETP_MEAN)) / np.array(U2NETP_STD)
+        (answer,) = session.run([given], {taken: normal.transpose(2, 0, 1)[None].astype(np.float32)})
         mask = answer[0, 0]
         return _enlarged((mask - mask.min()) / max(float(np.ptp(mask)), 1e-6), weak_mask.shape)
 
