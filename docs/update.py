@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import torch
 import typer
 
 from igf_mobile import evaluate, images, matting
@@ -18,16 +17,16 @@ from igf_mobile.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
 from igf_mobile.files import write_text
 from igf_mobile.manifest import Manifest, load_manifest
 from igf_mobile.matting import FloatRunner
-from igf_mobile.model import Matte
+from igf_mobile.proof import tables
+from igf_mobile.proof.cache import Cache, default_folder
+from igf_mobile.proof.run import OURS, checkpoint_name, prove
 from igf_mobile.samples import load_sample
-from igf_mobile.training_probe import detail_probe
 
 ROOT = Path(__file__).parent.parent
 FILES = (ROOT / "README.md", ROOT / "igf_mobile" / "weights" / "README.md")
 STRIP_SAMPLES = ("chelsea", "astronaut")
 STRIP_HEIGHT = 200
 BACKGROUND = "#1d6f8a"
-GOALS = {"mse": 2.0, "sad": 2.0, "grad": 1.5, "conn": 2.0}
 
 
 def artifact_table(manifest: Manifest) -> str:
@@ -54,47 +53,27 @@ def artifact_table(manifest: Manifest) -> str:
 
 
 def eval_tables(suite: Path) -> dict[str, str]:
-    """The tables of the real photographs: means with intervals, per photograph, distance to the goals."""
+    """The tables of the real photographs, what the cache of `igf eval` lacks run again."""
     runner = FloatRunner(load_checkpoint(DEFAULT_CHECKPOINT)[0])
     cases = evaluate.load_suite(suite)
-    slopes, shares = [], []
-
-    def ours(guidance: np.ndarray, weak_mask: np.ndarray) -> np.ndarray:
-        pair = guidance.transpose(2, 0, 1)[None].copy(), weak_mask[None, None].copy()
-        alpha, coefficients = (torch.from_numpy(x.copy()) for x in runner(*pair))
-        slope, share = detail_probe(Matte(alpha, coefficients), torch.from_numpy(pair[0]))
-        slopes.append(slope)
-        shares.append(share)
-        return alpha[0, 0].numpy()
-
-    radius, eps, filtered = evaluate.best_guided_filter(cases)
-    results = {
-        "weak mask": evaluate.evaluate(cases, evaluate.weak_mask_matte),
-        f"fast guided filter, best of a grid (radius {radius}, eps {eps:g})": filtered,
-        "igf-512": evaluate.evaluate(cases, ours),
-    }
-    rows = ["| method | MSE | SAD | Grad | Conn |", "|---|---|---|---|---|"]
-    for name, result in results.items():
-        cells = [
-            f"{value:.3f} [{result.interval[q].low:.3f}, {result.interval[q].high:.3f}]"
-            for q, value in result.mean.as_dict().items()
-        ]
-        rows.append(f"| {name} | {' | '.join(cells)} |")
-    mean, baseline = results["igf-512"].mean.as_dict(), filtered.mean.as_dict()
+    proof = prove(cases, runner, checkpoint_name(DEFAULT_CHECKPOINT), Cache(default_folder()))
+    result = proof.outcome(OURS).result
+    if result is None:
+        raise RuntimeError("the checkpoint was not run")
+    each = ", ".join(f"{name} {m.sad:.2f}" for name, m in result.per_image.items())
     goals = "; ".join(
-        f"{q.upper() if q in ('mse', 'sad') else q.title()} {mean[q] / baseline[q]:.2f} (goal {1.0 / goal:.2f})"
-        for q, goal in GOALS.items()
+        f"{tables.TITLES[m]} {share:.2f} (goal {goal:.2f})" for m, (share, goal) in proof.goals().items()
     )
-    each = ", ".join(f"{name} {m.sad:.2f}" for name, m in results["igf-512"].per_image.items())
-    detail = (
-        f"mean |A| on these photographs is {np.mean(slopes):.3f}, and {np.mean(shares):.0%} of the matte's"
-        " gradient energy comes from A * I."
-    )
+    use = proof.guidance
     return {
-        "eval": "\n".join(rows),
+        "eval": tables.markdown(tables.error_rows(proof)),
+        "damage": tables.markdown(tables.study_rows(proof)),
+        "flicker": tables.markdown(tables.flicker_rows(proof)),
         "per-image": f"SAD per photograph: {each}.",
         "goals": f"Error as a share of that guided filter's: {goals}.",
-        "detail": f"It uses the image: {detail}",
+        "detail": f"It uses the image: blurring it changes {use.blur_change:.0%} of what the network repairs, and "
+        f"{use.detail_share:.0%} of the matte's gradient energy comes from A * I; mean |A| is {use.mean_slope:.3f} "
+        "(shipped proof composites).",
     }
 
 

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from igf_mobile import profile_cli
 from igf_mobile.errors import GateFailed, IgfError, NotPossible
+from igf_mobile.proof import command as proof_command
 
 app = typer.Typer(
     name="igf",
@@ -29,6 +30,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Training data: fetch, index, composite.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(profile_cli.app, name="profile")
+app.command("eval")(proof_command.evaluate)
 
 _INTERRUPTED = 130
 
@@ -258,55 +260,6 @@ def matte(
         return
     behind = images.read_image(Path(background)) if Path(background).is_file() else background
     images.write_image(out, matting.composite(guidance, alpha, behind))
-
-
-@app.command(name="eval")
-def evaluate_(
-    suite: Annotated[Path, typer.Option(help="Folder with input/ and gt/ (alphamatting.com layout).")],
-    checkpoint: Checkpoint = None,
-    baselines: Annotated[
-        bool, typer.Option(help="Also the best guided filter of the grid (about two minutes).")
-    ] = True,
-    runtime: Annotated[str, typer.Option(help="float, or a backend of the build folder.")] = "float",
-    scheme: Annotated[str, typer.Option(help="Of the artifact; not for float.")] = "fp32",
-    build: Build = Path("build"),
-    json_: Json = False,
-) -> None:
-    """SAD, MSE, Grad and Conn on photographs with true alpha, by the protocol of the paper's section 4.
-
-    Example: `igf eval --suite alphamatting_lowres`
-    """
-    from igf_mobile import evaluate
-    from igf_mobile.pipeline import open_runner
-
-    cases = evaluate.load_suite(suite)
-    runner, _ = open_runner(runtime, scheme, build, _checkpoint_path(checkpoint))
-
-    def ours(guidance: Any, weak_mask: Any) -> Any:
-        alpha, _ = runner(guidance.transpose(2, 0, 1)[None].copy(), weak_mask[None, None].copy())
-        return alpha[0, 0].clip(0.0, 1.0)
-
-    with _screen.status(f"{len(cases)} photographs"):
-        results = {"weak mask": evaluate.evaluate(cases, evaluate.weak_mask_matte)}
-        if baselines:
-            radius, eps, best = evaluate.best_guided_filter(cases)
-            results[f"fast guided filter, best of grid (radius {radius}, eps {eps:g})"] = best
-        results[f"ours ({runner.description})"] = evaluate.evaluate(cases, ours)
-    if json_:
-        _print_json({name: result.as_dict() for name, result in results.items()})
-        return
-    table = Table(
-        "Method", "MSE", "SAD", "Grad", "Conn", title=f"{len(cases)} photographs, mean [95 % interval]"
-    )
-    for name, result in results.items():
-        table.add_row(
-            name,
-            *(
-                f"{value:.4f} [{result.interval[q].low:.4f}, {result.interval[q].high:.4f}]"
-                for q, value in result.mean.as_dict().items()
-            ),
-        )
-    _console().print(table)
 
 
 @app.command()

@@ -176,6 +176,11 @@ def evaluate(suite: Sequence[EvalCase], matte: Matte) -> EvalResult:
     per_image = {case.name: _measure(case, matte) for case in suite}
     if len(per_image) != len(suite):
         raise IgfError(f"{len(suite)} images have {len(per_image)} names: names must differ")
+    return summarise(per_image)
+
+
+def summarise(per_image: Mapping[str, AlphaMetrics]) -> EvalResult:
+    """Means and intervals of the errors of each image; there is at least one."""
     errors = {
         metric: np.array([metrics.as_dict()[metric] for metrics in per_image.values()])
         for metric in ("mse", "sad", "grad", "conn")

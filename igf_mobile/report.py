@@ -128,7 +128,7 @@ def write_report(
     path = folder / FILE_NAME
     page = _page(manifest, folder, failures)
     page |= device_page(manifest, stored(folder) if devices is None else devices, older)
-    write_text(path, _environment().get_template(FILE_NAME).render(page))
+    write_text(path, environment().get_template(FILE_NAME).render(page))
     return path
 
 
@@ -185,7 +185,8 @@ def _grouped(pairs: Any) -> dict[Any, list[str]]:
     return groups
 
 
-def _environment() -> "jinja2.Environment":
+def environment() -> "jinja2.Environment":
+    """The package's templates, with the filters that they use."""
     import jinja2
 
     environment = jinja2.Environment(

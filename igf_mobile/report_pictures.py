@@ -83,8 +83,8 @@ def _strip(sample: Sample, mattes: Path, artifacts: Sequence[str]) -> Strip:
 
     return Strip(
         sample,
-        photograph=_photograph(sample.guidance),
-        weak_mask=_grey(sample.weak_mask),
+        photograph=photograph_uri(sample.guidance),
+        weak_mask=grey_uri(sample.weak_mask),
         float_model=pictures_of(float_alpha),
         artifacts={name: pictures_of(alpha_of(name)) for name in artifacts},
     )
@@ -101,12 +101,12 @@ def _read_matte(path: Path, sample: Sample) -> FloatArray | None:
 
 
 def _pictures(sample: Sample, alpha: FloatArray, float_alpha: FloatArray | None) -> Pictures:
-    on_colour = _photograph(composite(sample.guidance, alpha, BACKGROUND))
+    on_colour = photograph_uri(composite(sample.guidance, alpha, BACKGROUND))
     if float_alpha is None:
-        return Pictures(_grey(alpha), on_colour, None, None, None)
+        return Pictures(grey_uri(alpha), on_colour, None, None, None)
     difference = np.abs(alpha - float_alpha)
     return Pictures(
-        alpha=_grey(alpha),
+        alpha=grey_uri(alpha),
         composite=on_colour,
         difference=_heat_map(difference),
         max_abs=float(difference.max()),
@@ -114,12 +114,13 @@ def _pictures(sample: Sample, alpha: FloatArray, float_alpha: FloatArray | None)
     )
 
 
-def _photograph(values: FloatArray) -> str:
+def photograph_uri(values: FloatArray) -> str:
     """(H,W,3) as WebP: 30 KB where PNG takes 400."""
     return _data_uri(Image.fromarray(_bytes(values)), "WEBP", quality=82, method=4)
 
 
-def _grey(values: FloatArray) -> str:
+def grey_uri(values: FloatArray) -> str:
+    """(H,W) as PNG."""
     return _data_uri(Image.fromarray(_bytes(values)), "PNG")
 
 

@@ -41,7 +41,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of a browser's light or dark scheme."""
+    """Colours of one colour scheme; `backends` for series of any kind."""
 
     ink: str
     faint: str
@@ -75,6 +75,12 @@ DARK = Theme("#e6e9ed", "#3a424c", "#1c2127", ("#5eb3ea", "#f0a04b", "#42c9a0", 
 _Draw = Callable[["Axes", Sequence[ArtifactRecord], _Look], None]
 
 
+def drawn(title: str, caption: str, draw: Callable[["Axes", Theme], None], height: float) -> Plot:
+    """A plot of anything: `draw` is called once for each colour scheme."""
+    light, dark = (_svg(draw, height, theme) for theme in (LIGHT, DARK))
+    return Plot(title, caption, light, dark)
+
+
 def is_reference(record: ArtifactRecord) -> bool:
     """A stand-in measured it, not the runtime it is made for."""
     return record.ran_on.startswith("reference evaluation")
@@ -94,8 +100,10 @@ def plots(records: Sequence[ArtifactRecord]) -> list[Plot]:
     timed = [record for record in records if record.latency and math.isfinite(record.latency.p99_ms)]
 
     def plot(title: str, caption: str, shown: Sequence[ArtifactRecord], draw: _Draw, height: float) -> Plot:
-        light, dark = (_svg(shown, draw, height, _Look(theme, backends)) for theme in (LIGHT, DARK))
-        return Plot(title, caption, light, dark)
+        def themed(axes: "Axes", theme: Theme) -> None:
+            draw(axes, shown, _Look(theme, backends))
+
+        return drawn(title, caption, themed, height)
 
     result = []
     if sized:
@@ -137,13 +145,13 @@ def _sqnr_db(record: ArtifactRecord) -> float:
     return record.parity.alpha.sqnr_db if record.parity else math.nan
 
 
-def _svg(records: Sequence[ArtifactRecord], draw: _Draw, height: float, look: _Look) -> str:
+def _svg(draw: Callable[["Axes", Theme], None], height: float, theme: Theme) -> str:
     def draw_figure(figure: "Figure") -> None:
         axes = figure.add_subplot()
         axes.spines[["top", "right"]].set_visible(False)
-        draw(axes, records, look)
+        draw(axes, theme)
 
-    return svg(draw_figure, (_WIDTH, height), look.theme)
+    return svg(draw_figure, (_WIDTH, height), theme)
 
 
 def svg(draw: Callable[["Figure"], None], size: tuple[float, float], theme: Theme) -> str:

@@ -22,7 +22,9 @@ VENDORS = (
 # Style guide, "Direction": a module imports from its own row and the rows above, never from those below.
 ROWS = (
     {"errors", "schemes", "latency", "quiet"},
-    {"files", "metrics", "two_colour"},
+    {"files", "metrics", "two_colour", "distributed"},
+    {"colour_regression"},
+    {"start"},
     {"guided_filter", "hourglass", "images", "samples"},
     {"model", "discriminator", "parity", "composites"},
     {"losses", "checkpoint", "graph", "data"},
@@ -33,6 +35,7 @@ ROWS = (
     {"training_state", "train", "pipeline", "bench", "doctor", "vectors", "profile"},
     {"report_plots", "report_pictures", "report", "device_plots", "device_section"},
     {"profile_cli"},
+    {"proof"},
     {"cli"},
 )
 ROW_OF = {name: position for position, row in enumerate(ROWS) for name in row}

@@ -5,6 +5,7 @@ from pathlib import Path
 from igf_mobile.data.cache import build_cache
 from igf_mobile.data.fetch import fetch
 from igf_mobile.data.index import build_index
+from igf_mobile.data.sources import RENDERED
 
 
 def build_data(root: Path, count: int, seed: int, workers: int) -> None:
@@ -16,5 +17,8 @@ def build_data(root: Path, count: int, seed: int, workers: int) -> None:
         IgfError: as `fetch`, `build_index` and `build_cache`.
     """
     root.mkdir(parents=True, exist_ok=True)
-    build_index(root, fetch(root))
+    sources = fetch(root)
+    if any((root / "raw" / RENDERED.folder).glob("*.png")):
+        sources.append(RENDERED)
+    build_index(root, sources)
     build_cache(root, count, seed, workers)

@@ -209,8 +209,9 @@ def _examine(root: Path, file: Path, source: Source) -> tuple[Entry, NDArray[np.
             return None
     elif min(rgba.shape[:2]) < MIN_BACKGROUND_SIDE:
         return None
-    # backgrounds named beach1 and beach2 are different beaches: each is its own
-    identity = f"{source.name}:{identity_of(relative) if source.role == 'foreground' else relative}"
+    # backgrounds named beach1 and beach2 are different beaches, and so are renders of two seeds: each is its own
+    numbered = source.role == "foreground" and source.kind != "own"
+    identity = f"{source.name}:{identity_of(relative) if numbered else relative}"
     entry = Entry(
         id=_digest(relative),
         role=source.role,

@@ -22,7 +22,7 @@ from igf_mobile.data.composite import (
 from igf_mobile.data.images import U8, read_rgb, read_rgba
 from igf_mobile.data.index import Entry
 from igf_mobile.data.procedural import grow_hair, procedural_drawing
-from igf_mobile.data.sources import SOURCES
+from igf_mobile.data.sources import RENDERED, SOURCES
 
 Rng = np.random.Generator
 RECIPES = {"real": 0.50, "fringed": 0.12, "texture": 0.13, "procedural": 0.25}
@@ -106,7 +106,7 @@ class Scenes:
 
 def _odds(entries: Sequence[Entry]) -> NDArray[np.float64]:
     """Probability of each entry: its source's share, spread evenly, soft edges twice as often as hard."""
-    shares = {source.name: source.share for source in SOURCES}
+    shares = {source.name: source.share for source in (*SOURCES, RENDERED)}
     weights = np.array([0.5 + min(e.soft_share, 0.1) * 5 for e in entries])
     for name in {e.source for e in entries}:
         mine = np.array([e.source == name for e in entries])

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Literal
 
-Kind = Literal["debian", "npm", "pypi"]
-Role = Literal["foreground", "background"]
+Kind = Literal["debian", "npm", "pypi", "own"]
+Role = Literal["foreground", "background", "model"]
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,11 @@ class Source:
 
     Attributes:
         name: what we call it; the package's name unless `package` says otherwise.
-        kind: whose ordinary client downloads it.
+        kind: whose ordinary client downloads it; "own" is made here, not downloaded.
         version: the pinned version.
         sha256: of the archive as downloaded.
         licence: of the pictures, as the package states it.
-        role: what its pictures are used as.
+        role: what its pictures are used as; "model" for a network to compare with (`igf_mobile/proof/peers.py`).
         take: patterns of the pictures to extract.
         drop: patterns that win over `take`: flags, icons, user interface, letters, renders.
         share: how often its pictures are drawn, relative to the other sources of its role.
@@ -234,6 +234,18 @@ BACKGROUNDS = (
         share=0.02,
     ),
 )
+
+RENDERED = Source(
+    name="rendered",
+    kind="own",
+    version="1",
+    sha256="",
+    licence="own",
+    role="foreground",
+    take=("*.png",),
+    share=0.3,
+)
+"""What `data_scripts/render.py` made in `<root>/raw/rendered`, if anybody ran it."""
 
 SOURCES = FOREGROUNDS + BACKGROUNDS
 
