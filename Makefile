@@ -61,7 +61,7 @@ ios-check: ## Check ios_demo without a Mac: Swift from PATH, or Debian's in a ca
 	@$(or $(wildcard $(BIN)/python),$(PYTHON)) ios_demo/tools/ios_check.py
 
 lock: $(READY) ## Resolve the versions again
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --extra dev --extra data \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --extra dev --extra data --extra peers \
 		--no-emit-index-url --no-header pyproject.toml -o requirements.lock
 
 clean: ## Remove build/ and caches, keep the environment
