@@ -4,6 +4,7 @@ Tensors are raw little-endian float32 files, described by a JSON file beside the
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -51,7 +52,7 @@ def write_matte_case(checkpoint: Path, folder: Path) -> None:
     write_case(folder, tensors, case)
 
 
-def write_case(folder: Path, tensors: dict[str, FloatArray], description: dict[str, object]) -> None:
+def write_case(folder: Path, tensors: dict[str, FloatArray], description: Mapping[str, object]) -> None:
     """Write `<name>.f32` per tensor (NCHW) and `case.json`: name, shapes, hashes and `description`."""
     for name, values in tensors.items():
         _write_bytes(folder / f"{name}.f32", values.astype("<f4").tobytes())
@@ -98,14 +99,14 @@ def write_camera_case(folder: Path) -> None:
 def _ycbcr(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
     """BT.601 full range, rounded to whole steps of 0 to 255."""
     weights = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
-    return np.clip(np.rint(rgb @ weights.T + (0.0, 128.0, 128.0)), 0, 255)
+    return np.asarray(np.clip(np.rint(rgb @ weights.T + (0.0, 128.0, 128.0)), 0, 255), np.float64)
 
 
 def _rgb(y: FloatArray, cb: FloatArray, cr: FloatArray) -> FloatArray:
     """The inverse of `_ycbcr`: (H,W) in [0,1] each, 128/255 is no colour -> (H,W,3) in [0,1]."""
     cb, cr = cb - 128.0 / 255.0, cr - 128.0 / 255.0
     rgb = np.dstack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb])
-    return np.clip(rgb, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(rgb, 0.0, 1.0), np.float32)
 
 
 def _nchw(image: FloatArray) -> FloatArray:
