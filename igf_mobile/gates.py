@@ -19,7 +19,7 @@ DEFAULT_TOLERANCES = Path(__file__).parent / "weights" / "tolerances.json"
 OPERATORS = "operators"
 """The step under which a tolerance bounds the operators that fell back."""
 
-CONVOLUTIONS = 22
+CONVOLUTIONS = 26
 """Convolutions of the network proper; `w8a8` must have them all in int8."""
 
 

@@ -61,6 +61,7 @@ _NOT_DECIDING = (
     "discriminator",
     "distributed",
     "doctor",
+    "gates",
     "losses",
     "profile_cli",
     "report",
