@@ -105,7 +105,7 @@ def export(model, scheme, calibration, path, metadata, size=(512, 512)):
         # One key: safetensors writes several in any order, and the bytes would vary.
         temporary.write_bytes(save(model.state_dict(), {"all": json.dumps(metadata)}))
     fallback = {"RESIZE_BILINEAR": 2, "MEAN": 1} if mutant == "fallback" else {}
-    int8 = {"CONV_2D": 17 if mutant == "left float" else 18, "DEPTHWISE_CONV_2D": 4, "ADD": 3}
+    int8 = {"CONV_2D": 22 if mutant == "left float" else 23, "DEPTHWISE_CONV_2D": 3, "ADD": 3}
     inputs, outputs = tensor_specs(size, "NCHW")
     return Artifact(
         path, "fake", scheme, inputs, outputs, {"CONV_2D": 22}, fallback, int8 if scheme == "w8a8" else {}

@@ -41,10 +41,10 @@ ADDITIONS = 9
 Exporter = Callable[[str], Artifact]
 
 # Scheme -> least SQNR in dB of alpha and of the coefficients against the float model: the worst of three
-# photographs at 128 x 128 with random corrections of about 0.15. Measured: fp32 129.3 and 119.6, fp16 50.7
-# and 36.1, w8 42.4 and 30.3, w8a8 35.5 and 24.7. One scale doubled, red and blue swapped, the mask dropped
+# photographs at 128 x 128 with random corrections of about 0.15. Measured: fp32 130.0 and 123.7, fp16 51.1
+# and 40.1, w8 41.0 and 29.7, w8a8 36.1 and 26.4. One scale doubled, red and blue swapped, the mask dropped
 # or a shift by a pixel all fall below the least of them.
-LIMITS = {"fp32": (124.0, 114.0), "fp16": (47.0, 33.0), "w8": (39.0, 27.0), "w8a8": (32.0, 21.0)}
+LIMITS = {"fp32": (127.0, 120.5), "fp16": (48.0, 37.0), "w8": (38.0, 26.5), "w8a8": (33.0, 23.0)}
 
 
 def _resized(image: FloatArray) -> Tensor:
