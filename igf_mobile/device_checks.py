@@ -9,11 +9,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 from igf_mobile.device_report import DeviceReport, Run, Stage, Summary, summarise
-from igf_mobile.files import sha256_of
-from igf_mobile.manifest import FILE_NAME, Manifest
+from igf_mobile.manifest import Manifest
 
 FRAME_BUDGETS_MS = (16.7, 33.3)
 
@@ -108,11 +106,6 @@ def check_build(report: DeviceReport, manifest: Manifest) -> dict[int, str]:
                 f"{artifact.file} with {artifact.bytes} bytes has the sha256 of {record.file} with {record.bytes} bytes"
             )
     return problems
-
-
-def same_manifest(report: DeviceReport, folder: Path) -> bool:
-    """Whether the report's manifest is the build's, byte for byte; it also changes when `igf` measures again."""
-    return report.build.manifest_sha256 == sha256_of(Path(folder) / FILE_NAME)
 
 
 def share_within(samples: Sequence[float], budget_ms: float) -> float:

@@ -24,6 +24,23 @@ final class GoldenVectorTests: XCTestCase {
         }
     }
 
+    func testSummariesOfTheSharedReport() throws {
+        struct Run: Decodable {
+            let stages: [String: [Double]]
+            let summary: [String: LatencySummary]
+        }
+        struct File: Decodable { let runs: [Run] }
+        let json = try Data(contentsOf: SharedVectors.folder.appendingPathComponent("latency_report.json"))
+        var compared = 0
+        for run in try JSONDecoder().decode(File.self, from: json).runs {
+            for (stage, summary) in run.summary {
+                XCTAssertEqual(try LatencySummary(of: run.stages[stage] ?? []), summary, stage)
+                compared += 1
+            }
+        }
+        XCTAssertGreaterThanOrEqual(compared, 10)
+    }
+
     func testCoefficientsGiveTheGoldenAlpha() throws {
         let golden = try SharedVectors.matte()
         let alpha = try applyCoefficients(golden.coefficients, to: golden.guidance)

@@ -23,6 +23,23 @@ class PercentileTest {
     )
 
     @Test
+    fun recomputesTheSharedReport() {
+        val runs = JsonFields.parse(Vectors.file("latency_report.json").readText(), "latency_report.json").children("runs")
+        val names = mapOf("median_ms" to 50.0, "p90_ms" to 90.0, "p95_ms" to 95.0, "p99_ms" to 99.0)
+        var compared = 0
+        for (run in runs) {
+            for ((stage, summary) in run.child("summary").children()) {
+                val samples = run.child("stages").numbers(stage)
+                for ((name, percent) in names) assertEquals(stage, summary.number(name), percentile(samples, percent), 0.0)
+                assertEquals(samples.min(), summary.number("minimum_ms"), 0.0)
+                assertEquals(samples.size.toLong(), summary.integer("iterations"))
+                compared++
+            }
+        }
+        assertTrue("$compared summaries", compared >= 10)
+    }
+
+    @Test
     fun refusesWhatHasNoAnswer() {
         assertThrows(IllegalArgumentException::class.java) { percentile(emptyList(), 50.0) }
         assertThrows(IllegalArgumentException::class.java) { percentile(listOf(1.0), 0.0) }
