@@ -1,8 +1,15 @@
-"""OpenGL ES 3 without a window, through EGL: just what the shader tests need. Mesa renders it on the CPU."""
+"""OpenGL ES 3 without a window, through EGL: just what the shader tests need. Mesa renders it on the CPU.
+
+It draws in a process of its own: Mesa brings an LLVM, and so does Triton, which torch imports; the two in one
+process end in a segmentation fault.
+"""
 
 import ctypes
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.pool import Pool
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,9 +131,46 @@ class Context:
         return (self.gl.glGetString(name) or b"").decode()
 
 
+class Artist:
+    """A context in another process."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.renderer: str = pool.apply(_open)
+
+    def draw(self, *arguments: Any, **named: Any) -> NDArray:
+        """As `Context.draw`."""
+        return self._pool.apply(_draw, arguments, named)
+
+
 @contextmanager
-def context() -> Iterator[Context]:
+def context() -> Iterator[Artist]:
     """A context for the `with` block.
+
+    Raises:
+        Missing: as `_local_context`.
+    """
+    with get_context("spawn").Pool(1) as pool:
+        yield Artist(pool)
+
+
+_opened: list[tuple[Any, Context]] = []
+"""In the drawing process: what keeps its context current, and the context."""
+
+
+def _open() -> str:
+    manager = _local_context()
+    _opened.append((manager, manager.__enter__()))
+    return _opened[0][1].renderer
+
+
+def _draw(*arguments: Any, **named: Any) -> NDArray:
+    return _opened[0][1].draw(*arguments, **named)
+
+
+@contextmanager
+def _local_context() -> Iterator[Context]:
+    """A context in this process, for the `with` block.
 
     Raises:
         Missing: no EGL, no OpenGL ES, or no surfaceless rendering here.

@@ -40,7 +40,7 @@ def header() -> str:
 
 
 @pytest.fixture(scope="module")
-def context() -> Iterator[gles.Context]:
+def context() -> Iterator[gles.Artist]:
     try:
         with gles.context() as current:
             yield current
@@ -57,7 +57,7 @@ def with_alpha(rgb: np.ndarray) -> np.ndarray:
     return np.dstack([rgb, np.ones(rgb.shape[:2], rgb.dtype)]).astype(rgb.dtype)
 
 
-def alpha_of(context: gles.Context, matte: str, coefficients: np.ndarray | None = None) -> np.ndarray:
+def alpha_of(context: gles.Artist, matte: str, coefficients: np.ndarray | None = None) -> np.ndarray:
     given = tensor("matte", "coefficients") if coefficients is None else coefficients
     textures = {"coefficients": given, "guidance": with_alpha(tensor("matte", "guidance"))}
     drawn = context.draw(
@@ -70,7 +70,7 @@ def error(alpha: np.ndarray) -> float:
     return float(np.abs(alpha - tensor("matte", "alpha")[:, :, 0]).max())
 
 
-def test_the_shader_gives_the_golden_alpha(context: gles.Context) -> None:
+def test_the_shader_gives_the_golden_alpha(context: gles.Artist) -> None:
     alpha = alpha_of(context, source("matte.glsl"))
     assert error(alpha) <= ALPHA_TOLERANCE
     assert np.ptp(alpha) > 0.5
@@ -85,19 +85,19 @@ def test_the_shader_gives_the_golden_alpha(context: gles.Context) -> None:
         ("fraction.y);", "0.0);"),  # no interpolation between rows
     ],
 )
-def test_a_wrong_shader_does_not(context: gles.Context, before: str, after: str) -> None:
+def test_a_wrong_shader_does_not(context: gles.Artist, before: str, after: str) -> None:
     assert source("matte.glsl").count(before) == 1
     assert error(alpha_of(context, source("matte.glsl").replace(before, after))) > 100 * ALPHA_TOLERANCE
 
 
-def test_half_floats_would_be_too_coarse(context: gles.Context) -> None:
+def test_half_floats_would_be_too_coarse(context: gles.Artist) -> None:
     """Why the coefficients are a float32 texture."""
     halved = tensor("matte", "coefficients").astype(np.float16).astype(np.float32)
     assert error(alpha_of(context, source("matte.glsl"), halved)) > 100 * ALPHA_TOLERANCE
 
 
 def composite(
-    context: gles.Context, turn: tuple[float, ...], matted: float
+    context: gles.Artist, turn: tuple[float, ...], matted: float
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The app's own program on the camera's golden frame, at the size of the frame as it lies."""
     frame = json.loads((VECTORS / "camera/case.json").read_text())["frame"]
@@ -163,7 +163,7 @@ def expected_composite(textures: dict[str, np.ndarray]) -> np.ndarray:
     return np.asarray(255.0 * (alpha * rgb + (1 - alpha) * np.array([0.0, 1.0, 0.0])))
 
 
-def test_the_composite_is_the_references(context: gles.Context) -> None:
+def test_the_composite_is_the_references(context: gles.Artist) -> None:
     drawn, textures = composite(context, UPRIGHT, 1.0)
     difference = np.abs(drawn - expected_composite(textures))
     # Filtering weights of 8 bits in the chroma, times a slope of alpha; on average far below one step.
@@ -171,14 +171,14 @@ def test_the_composite_is_the_references(context: gles.Context) -> None:
     assert np.percentile(difference, 99) <= 4.0
 
 
-def test_before_a_scribble_the_frame_is_shown(context: gles.Context) -> None:
+def test_before_a_scribble_the_frame_is_shown(context: gles.Artist) -> None:
     drawn, textures = composite(context, UPRIGHT, 0.0)
     assert np.abs(drawn - 255.0 * camera_rgb(textures)).max() <= 3.0
     matted, _ = composite(context, UPRIGHT, 1.0)
     assert np.abs(drawn.astype(int) - matted).max() > 50
 
 
-def test_a_turned_frame_is_drawn_upright(context: gles.Context) -> None:
+def test_a_turned_frame_is_drawn_upright(context: gles.Artist) -> None:
     lying, _ = composite(context, UPRIGHT, 0.0)
     turned, _ = composite(context, QUARTER, 0.0)
     assert np.abs(turned.astype(int) - np.rot90(lying, -1)).max() <= 1
