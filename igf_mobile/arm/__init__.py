@@ -1,1 +1,1 @@
-"""`igf verify --arch arm64`: a build's artifacts on the NEON kernels of phones, emulated by qemu, against this machine."""
+"""`igf verify --arch arm64`: artifacts on the NEON kernels of phones, emulated, against this machine."""

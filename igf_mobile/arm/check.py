@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,11 +43,13 @@ class Limit:
 
 _FLOAT_ARITHMETIC = "float32 arithmetic, summed in another order by other kernels"
 LIMITS = {
-    "fp32": Limit(1e-5, 1e-4, _FLOAT_ARITHMETIC),
-    "fp16": Limit(1e-5, 1e-4, f"float16 weights, widened once; {_FLOAT_ARITHMETIC}"),
-    "w8": Limit(1e-5, 1e-4, f"int8 weights, widened once; {_FLOAT_ARITHMETIC}"),
-    "w8a8": Limit(1 / 255, 1 / 255, "one step of an 8-bit matte"),
+    "fp32": Limit(1e-5, 1e-5, _FLOAT_ARITHMETIC),
+    "fp16": Limit(1e-5, 1e-5, f"float16 weights, widened once; {_FLOAT_ARITHMETIC}"),
+    "w8": Limit(1e-5, 1e-5, f"int8 weights, widened once; {_FLOAT_ARITHMETIC}"),
+    "w8a8": Limit(1 / 255, 1 / 255, "one step of an 8-bit matte; an int8 step of a head is more"),
 }
+"""The same for every backend. Measured for .tflite on both CPU models (qemu 7.2, against x86-64 with AVX-512):
+fp32 1.3e-6 in alpha and 6.0e-6 in coefficients, fp16 and w8 9.5e-7 and 3.9e-6, w8a8 4.8e-7 and 0."""
 
 _GUESTS = {"litert": "litert_guest.py"}
 _NO_GUEST = {
@@ -70,7 +73,8 @@ class Row:
     features: tuple[str, ...] = ()
     alpha_max_abs: float | None = None
     coefficients_max_abs: float | None = None
-    bit_exact: bool | None = None
+    bit_exact: tuple[str, ...] = ()
+    """Outputs that are the same to the last bit."""
     failures: tuple[str, ...] = ()
 
     @property
@@ -126,15 +130,14 @@ def _verify_artifact(
         except IgfError as error:
             done.append(replace(row, failures=(f"{row.name}: {error}",)))
             continue
-        features = tuple(found["features"])
-        row = replace(row, runtime=found["runtime"], features=features)
+        row = replace(row, runtime=found["runtime"], features=tuple(found["features"]))
         done.append(judge(row, here, there, found["delegates"]))
     return done
 
 
 def _run_guest(
     machine: Machine, cpu: str, record: ArtifactRecord, folder: Path, samples: Pairs
-) -> tuple[Pairs, dict[str, object]]:
+) -> tuple[Pairs, dict[str, Any]]:
     """The outputs (alpha, coefficients), NCHW, of an emulated run, and what the guest says of itself."""
     to_file, to_array = (
         ((0, 2, 3, 1), (0, 3, 1, 2)) if record.inputs[0].layout == "NHWC" else ((0, 1, 2, 3),) * 2
@@ -205,6 +208,6 @@ def judge(row: Row, here: Pairs, there: Pairs, delegates: int) -> Row:
         row,
         alpha_max_abs=errors.get("alpha"),
         coefficients_max_abs=errors.get("coefficients"),
-        bit_exact=errors == dict.fromkeys(OUTPUTS, 0.0),
+        bit_exact=tuple(tensor for tensor, error in errors.items() if error == 0.0),
         failures=tuple(failures),
     )

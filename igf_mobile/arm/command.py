@@ -52,7 +52,8 @@ def _table(rows: Sequence[Row]) -> Table:
         if row.not_run:
             continue
         limit = LIMITS.get(row.scheme)
-        verdict = "failed" if row.failures else "bit-exact" if row.bit_exact else "passed"
+        exact = f", {' and '.join(row.bit_exact)} bit-exact" if row.bit_exact else ""
+        verdict = "failed" if row.failures else f"passed{exact}"
         table.add_row(
             f"{row.backend}-{row.scheme}",
             row.cpu,
