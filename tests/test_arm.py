@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from igf_mobile import cli
-from igf_mobile.arm import check, command, sysroot
+from igf_mobile.arm import check, command, fetch, sysroot
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.errors import GateFailed, IgfError, NotPossible
 
@@ -162,7 +162,7 @@ def fake_tools(folder: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) ->
         path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     (folder / "key.gpg").touch()
-    monkeypatch.setattr(sysroot, "_KEYRING", folder / "key.gpg")
+    monkeypatch.setattr(fetch, "_KEYRING", folder / "key.gpg")
     monkeypatch.setattr(sysroot.platform, "machine", lambda: "x86_64")
 
 

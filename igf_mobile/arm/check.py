@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from igf_mobile import backends, composites
-from igf_mobile.arm.sysroot import Machine, obtain
+from igf_mobile.arm import sysroot
 from igf_mobile.backends.base import INPUTS, OUTPUTS, FloatArray, Runner
 from igf_mobile.composites import load_composites
 from igf_mobile.errors import IgfError, NotPossible
@@ -51,11 +51,7 @@ LIMITS = {
 """The same for every backend. Measured for .tflite on both CPU models (qemu 7.2, against x86-64 with AVX-512):
 fp32 1.3e-6 in alpha and 6.0e-6 in coefficients, fp16 and w8 9.5e-7 and 3.9e-6, w8a8 4.8e-7 and 0."""
 
-_GUESTS = {"litert": "litert_guest.py"}
-_NO_GUEST = {
-    "coreml": "Core ML is Apple's; no Linux program runs its kernels",
-    "executorch": "the arm64 machine holds LiteRT only",
-}
+_NO_GUEST = {"coreml": "Core ML is Apple's; no Linux program runs its kernels"}
 _SECONDS = 900
 """For one artifact on one CPU model; a machine that is busy takes a tenth of it."""
 
@@ -96,9 +92,11 @@ def verify(folder: Path, progress: Progress) -> list[Row]:
     size = samples[0][0].shape[2:]
     if manifest.size != size:
         raise NotPossible(f"the proof set is {size[0]} x {size[1]}, the artifacts {manifest.size}")
-    if not any(record.backend in _GUESTS for record in manifest.artifacts):
-        raise IgfError(f"{folder} holds no artifact of {', '.join(_GUESTS)}; `igf export` makes them")
-    machine = obtain(progress)
+    if not any(record.backend in sysroot.BACKENDS for record in manifest.artifacts):
+        raise IgfError(
+            f"{folder} holds no artifact of {', '.join(sysroot.BACKENDS)}; `igf export` makes them"
+        )
+    machine = sysroot.obtain(progress)
     rows = []
     for record in manifest.artifacts:
         rows += _verify_artifact(record, manifest, folder, machine, samples, progress)
@@ -109,12 +107,12 @@ def _verify_artifact(
     record: ArtifactRecord,
     manifest: Manifest,
     folder: Path,
-    machine: Machine,
+    machine: sysroot.Machine,
     samples: Pairs,
     progress: Progress,
 ) -> list[Row]:
     rows = [Row(record.file, record.backend, record.scheme, cpu) for cpu in CPUS]
-    if record.backend not in _GUESTS:
+    if record.backend not in sysroot.BACKENDS:
         return [
             replace(row, not_run=_NO_GUEST.get(record.backend, "no program runs it on Arm")) for row in rows
         ]
@@ -136,7 +134,7 @@ def _verify_artifact(
 
 
 def _run_guest(
-    machine: Machine, cpu: str, record: ArtifactRecord, folder: Path, samples: Pairs
+    machine: sysroot.Machine, cpu: str, record: ArtifactRecord, folder: Path, samples: Pairs
 ) -> tuple[Pairs, dict[str, Any]]:
     """The outputs (alpha, coefficients), NCHW, of an emulated run, and what the guest says of itself."""
     to_file, to_array = (
@@ -147,9 +145,8 @@ def _run_guest(
         for index, sample in enumerate(samples):
             for tensor, value in zip(INPUTS, sample, strict=True):
                 np.save(scratch / f"{tensor}-{index}.npy", np.ascontiguousarray(value.transpose(to_file)))
-        script = Path(__file__).with_name(_GUESTS[record.backend])
         arguments = [str((folder / record.file).absolute()), name, str(len(samples))]
-        run(machine.command(cpu, script, arguments))
+        run(machine.command(cpu, record.backend, arguments))
         outputs = [
             tuple(np.load(scratch / f"{tensor}-{index}.npy").transpose(to_array) for tensor in OUTPUTS)
             for index in range(len(samples))

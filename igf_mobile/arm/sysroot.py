@@ -1,4 +1,4 @@
-"""An arm64 Debian, small enough for LiteRT's Python, and the emulator to run it: unpacked into a cache, without root.
+"""An arm64 Debian, small enough for both runtimes, and the emulator to run it: in a cache, without root.
 
     IGF_ARM_CACHE      the folder; default ~/.cache/igf_mobile/arm64
     IGF_DEBIAN_MIRROR  a mirror ending in /debian; default: the one this machine's apt is set to
@@ -11,35 +11,29 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from igf_mobile.arm import fetch
 from igf_mobile.errors import NotPossible
-from igf_mobile.files import atomic_path
+from igf_mobile.files import atomic_path, sha256_of
 
-_SUITE = "bookworm"
-"""Its Python is 3.11, its qemu 7.2."""
-_PYTHON = "3.11"
-_DEBIAN = ("libpython3.11-stdlib", "python3.11-minimal", "libstdc++6", "libgomp1")
-_EMULATOR, _EMULATOR_FILE = "qemu-user-static", "qemu-aarch64-static"
-_WHEELS = ("ai-edge-litert", "numpy")
+_ARM = ("libpython3.11-stdlib", "python3.11-minimal", "libstdc++6", "libgomp1")
+_HOST = ("qemu-user-static", "g++-12-aarch64-linux-gnu")
+_OWN = ("libc6_", "libgcc-s1_", "libstdc++6_")
+"""Host packages that are left out: a C library goes with its own loader, and this machine has both."""
+_WHEELS = ("ai-edge-litert", "numpy", "executorch")
 """At this environment's versions, so that both sides run the same release."""
-_PLATFORMS = (
-    "manylinux_2_28_aarch64",
-    "manylinux_2_27_aarch64",
-    "manylinux_2_17_aarch64",
-    "manylinux2014_aarch64",
-)
-_HOSTS = {"x86_64": "amd64", "aarch64": "arm64"}
-_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-_CORES = 2
+_QEMU = "qemu-aarch64-static"
+_LIBRARIES = ("backend_xnnpack", "kernels_optimized", "kernels_quantized", "threadpool")
+"""Of ExecuTorch: linked for what they register when they are loaded."""
+_LITERT_GUEST = Path(__file__).with_name("litert_guest.py")
+_EXECUTORCH_GUEST = Path(__file__).with_name("executorch_guest.cpp")
+BACKENDS = ("litert", "executorch")
 
 _CPUINFO = """processor\t: {core}
 BogoMIPS\t: 48.00
@@ -52,28 +46,7 @@ CPU revision\t: 1
 
 """
 """A Cortex-A76's. LiteRT crashes without one; the instructions it uses come from the auxiliary vector."""
-
-_APT = """Dir::State "{apt}";
-Dir::State::lists "{apt}/lists";
-Dir::State::status "{apt}/status";
-Dir::Cache "{apt}";
-Dir::Cache::archives "{apt}/archives";
-Dir::Etc::sourcelist "{apt}/debian.sources";
-Dir::Etc::sourceparts "/dev/null";
-APT::Architecture "arm64";
-APT::Architectures {{ {architectures} }};
-APT::Install-Recommends "false";
-APT::Sandbox::User "";
-Acquire::Languages "none";
-Acquire::Retries "3";
-"""
-
-_SOURCES = """Types: deb
-URIs: {mirror}
-Suites: {suite}
-Components: main
-Signed-By: {keyring}
-"""
+_CORES = 2
 
 Progress = Callable[[str], None]
 
@@ -84,18 +57,21 @@ class Machine:
 
     folder: Path
 
-    def command(self, cpu: str, script: Path, arguments: Sequence[str]) -> list[str]:
-        """The command line that runs a Python file on a CPU model of qemu."""
+    def command(self, cpu: str, backend: str, arguments: Sequence[str]) -> list[str]:
+        """The command line of a backend's guest on a CPU model of qemu."""
         root = self.folder / "root"
         environment = {
             "PYTHONHOME": f"{root}/usr",
-            "PYTHONPATH": str(self.folder / "site"),
+            "PYTHONPATH": f"{self.folder}/site",
+            "LD_LIBRARY_PATH": f"{self.folder}/lib",
             "LC_ALL": "C.UTF-8",
         }
         sets = [part for name, value in environment.items() for part in ("-E", f"{name}={value}")]
-        emulator = self.folder / _EMULATOR_FILE
-        program = [f"{root}/usr/bin/python{_PYTHON}", "-B", str(script), *arguments]
-        return [str(emulator), "-cpu", cpu, "-L", str(root), *sets, *program]
+        guest = {
+            "litert": [f"{root}/usr/bin/python{fetch.PYTHON}", "-B", str(_LITERT_GUEST)],
+            "executorch": [str(self.folder / _EXECUTORCH_GUEST.stem)],
+        }[backend]
+        return [str(self.folder / _QEMU), "-cpu", cpu, "-L", str(root), *sets, *guest, *arguments]
 
 
 def cache_folder() -> Path:
@@ -111,37 +87,24 @@ def obtain(progress: Progress) -> Machine:
         NotPossible: this machine cannot have one; the text says what is missing.
     """
     try:
-        wheels = [f"{name}=={version(name)}" for name in _WHEELS]
+        versions = {name: version(name) for name in _WHEELS}
     except PackageNotFoundError as error:
         raise NotPossible(f"{error.name} is not installed here, so there is no version to match") from error
-    recipe = json.dumps([_SUITE, _DEBIAN, _EMULATOR, wheels, _CPUINFO, platform.machine()])
-    folder = cache_folder() / hashlib.sha256(recipe.encode()).hexdigest()[:12]
+    recipe = [_ARM, _HOST, versions, _LIBRARIES, _CPUINFO, sha256_of(_EXECUTORCH_GUEST)]
+    folder = cache_folder() / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
     if not folder.is_dir():
-        host = _check_machine()
+        if (here := f"{platform.system()} {platform.machine()}") != "Linux x86_64":
+            raise NotPossible(
+                f"the emulator and the cross compiler are fetched for Linux x86_64, this is {here}"
+            )
+        fetch.check_tools()
         with _locked(folder.parent):
             if not folder.is_dir():
-                progress(f"setting up arm64 Debian and {wheels[0]} in {folder} (about 110 MB to fetch)")
+                progress(f"setting up an arm64 machine in {folder} (about 190 MB to fetch)")
                 with atomic_path(folder) as temporary:
-                    _set_up(temporary, folder.parent / "apt", host, wheels, progress)
+                    _set_up(temporary, folder.parent / "apt", versions, progress)
+                shutil.rmtree(folder.parent / "apt")
     return Machine(folder)
-
-
-def _check_machine() -> str:
-    """This machine's name in Debian; what it lacks to set a machine up is raised."""
-    if platform.system() != "Linux":
-        raise NotPossible(f"qemu runs single programs on Linux only, this is {platform.system()}")
-    if platform.machine() not in _HOSTS:
-        raise NotPossible(
-            f"no qemu is fetched for {platform.machine()}; there is one for {', '.join(_HOSTS)}"
-        )
-    for tool in ("apt-get", "dpkg-deb"):
-        if shutil.which(tool) is None:
-            raise NotPossible(f"fetching qemu and an arm64 Debian takes {tool}, which is not on the PATH")
-    if not _KEYRING.is_file():
-        raise NotPossible(
-            f"there is no {_KEYRING} to check Debian's packages with (package debian-archive-keyring)"
-        )
-    return _HOSTS[platform.machine()]
 
 
 @contextmanager
@@ -159,81 +122,51 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _mirror() -> str:
-    """The mirror in apt's own configuration, whether or not its lists were ever fetched."""
-    if chosen := os.environ.get("IGF_DEBIAN_MIRROR"):
-        return chosen
-    listed = subprocess.run(
-        ["apt-get", "update", "--print-uris"], capture_output=True, text=True, check=False
-    )
-    found = re.search(r"^'(.*/debian)/dists/", listed.stdout, re.MULTILINE)
-    if found is None:
-        raise NotPossible("apt names no Debian mirror (set IGF_DEBIAN_MIRROR)")
-    return found[1]
-
-
-def _set_up(folder: Path, apt: Path, host: str, wheels: Sequence[str], progress: Progress) -> None:
+def _set_up(folder: Path, apt: Path, versions: dict[str, str], progress: Progress) -> None:
     """Fetch and unpack into `folder`; `apt` keeps what was fetched when this is interrupted."""
-    root = folder / "root"
-    for name in ("usr/bin", "usr/lib", "proc"):
-        (root / name).mkdir(parents=True)
-    for name in ("bin", "lib"):
-        (root / name).symlink_to(f"usr/{name}")
+    root, tools, wheel = folder / "root", folder / "tools", folder / "wheel"
+    progress("fetching Debian's Python for arm64")
+    _unpack(fetch.debian(apt / "arm64", "arm64", _ARM), root)
+    (root / "proc").mkdir(exist_ok=True)
     (root / "proc/cpuinfo").write_text("".join(_CPUINFO.format(core=core) for core in range(_CORES)))
-    for archive in _fetch(apt, host, progress):
-        name, architecture = archive.stem.split("_")[0], archive.stem.rsplit("_", 1)[1]
-        emulator = name == _EMULATOR and architecture == host
-        _run(
-            ["dpkg-deb", "--extract", str(archive), str(folder / "scratch" if emulator else root)],
-            "unpacking",
-        )
-    os.replace(folder / "scratch/usr/bin" / _EMULATOR_FILE, folder / _EMULATOR_FILE)
-    shutil.rmtree(folder / "scratch")
-    progress(f"fetching {' and '.join(wheels)} for arm64")
-    platforms = [part for name in _PLATFORMS for part in ("--platform", name)]
-    target = ["--python-version", _PYTHON, "--implementation", "cp", "--target", str(folder / "site")]
-    _run(
-        [*_pip(), "install", "--quiet", "--no-compile", "--only-binary=:all:", *platforms, *target, *wheels],
-        "fetching the wheels",
-    )
-    shutil.rmtree(apt, ignore_errors=True)
+    progress("fetching Debian's emulator and cross compiler")
+    archives = fetch.debian(apt / "amd64", "amd64", _HOST)
+    _unpack([archive for archive in archives if not archive.name.startswith(_OWN)], tools)
+    os.replace(tools / "usr/bin" / _QEMU, folder / _QEMU)
+    litert, numpy, executorch = (f"{name}=={versions[name]}" for name in _WHEELS)
+    progress(f"fetching {litert}, {numpy} and {executorch} for arm64")
+    fetch.wheels(folder / "site", [litert, numpy])
+    fetch.wheels(wheel, [executorch], dependencies=False)
+    progress("compiling the ExecuTorch guest")
+    _compile(folder, tools, wheel / "executorch", versions["executorch"])
+    shutil.rmtree(tools)
+    shutil.rmtree(wheel)
 
 
-def _fetch(apt: Path, host: str, progress: Progress) -> list[Path]:
-    """Debian's archives, by an apt that knows no other source and believes nothing is installed."""
-    for name in ("lists", "archives"):
-        (apt / name / "partial").mkdir(parents=True, exist_ok=True)
-    (apt / "status").write_text("")
-    architectures = " ".join(f'"{name}";' for name in dict.fromkeys(("arm64", host)))
-    (apt / "apt.conf").write_text(_APT.format(apt=apt, architectures=architectures))
-    (apt / "debian.sources").write_text(_SOURCES.format(mirror=_mirror(), suite=_SUITE, keyring=_KEYRING))
-    environment = {**os.environ, "APT_CONFIG": str(apt / "apt.conf"), "LC_ALL": "C"}
-    progress("fetching the lists of Debian's packages")
-    _run(["apt-get", "--quiet", "update"], "fetching Debian's lists", environment)
-    progress("fetching Debian's packages")
-    packages = [*_DEBIAN, f"{_EMULATOR}:{host}"]
-    _run(
-        ["apt-get", "--quiet", "--yes", "--download-only", "install", *packages],
-        "fetching Debian's packages",
-        environment,
-    )
-    return sorted((apt / "archives").glob("*.deb"))
+def _unpack(archives: Sequence[Path], root: Path) -> None:
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (root / "usr" / name).mkdir(parents=True)
+        (root / name).symlink_to(f"usr/{name}")
+    for archive in archives:
+        fetch.run(["dpkg-deb", "--extract", str(archive), str(root)], "unpacking")
 
 
-def _pip() -> list[str]:
-    """pip of this environment, or of the PATH."""
-    own = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False)
-    if own.returncode == 0:
-        return [sys.executable, "-m", "pip"]
-    if found := shutil.which("pip"):
-        return [found]
-    raise NotPossible("fetching arm64 wheels takes pip, which is neither in this environment nor on the PATH")
-
-
-def _run(command: Sequence[str], what: str, environment: dict[str, str] | None = None) -> None:
-    """Run a tool; its last line is the reason when it fails."""
-    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if result.returncode:
-        lines = (result.stderr.strip() or result.stdout.strip()).splitlines()
-        reason = lines[-1] if lines else f"{command[0]} ended with {result.returncode}"
-        raise NotPossible(f"{what} failed: {reason}")
+def _compile(folder: Path, tools: Path, sdk: Path, sdk_version: str) -> None:
+    """Build the guest, and keep the libraries it loads."""
+    libraries = [f"executorch_{name}" for name in _LIBRARIES] + ["executorch"]
+    command = [
+        str(tools / "usr/bin/aarch64-linux-gnu-g++-12"),
+        f"--sysroot={tools}",
+        "-std=c++17",
+        "-O1",
+        "-w",
+    ]
+    command += ["-DC10_USING_CUSTOM_GENERATED_MACROS", f'-DEXECUTORCH_VERSION="{sdk_version}"']
+    command += [f"-I{sdk}/include", f"-I{sdk}/include/executorch/runtime/core/portable_type/c10"]
+    command += [str(_EXECUTORCH_GUEST), "-o", str(folder / _EXECUTORCH_GUEST.stem), f"-L{sdk}/lib"]
+    command += ["-Wl,--no-as-needed", *(f"-l{name}" for name in libraries)]
+    environment = {**os.environ, "LD_LIBRARY_PATH": f"{tools}/usr/lib/x86_64-linux-gnu", "LC_ALL": "C"}
+    fetch.run(command, "compiling the ExecuTorch guest", environment)
+    (folder / "lib").mkdir()
+    for name in libraries:
+        shutil.copy(sdk / f"lib/lib{name}.so", folder / "lib")
