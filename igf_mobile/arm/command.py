@@ -29,7 +29,7 @@ def verify_architecture(
     rows = verify(build, progress)
     failures = [sentence for row in rows for sentence in row.failures]
     if as_json:
-        limits = {scheme: dataclasses.asdict(limit) for scheme, limit in LIMITS.items()}
+        limits = {"-".join(key): dataclasses.asdict(limit) for key, limit in LIMITS.items()}
         document = {"arch": arch, "rows": [dataclasses.asdict(r) for r in rows], "limits": limits}
         print(json.dumps({**document, "failures": failures}, indent=1, sort_keys=True))
     else:
@@ -51,7 +51,7 @@ def _table(rows: Sequence[Row]) -> Table:
     for row in rows:
         if row.not_run:
             continue
-        limit = LIMITS.get(row.scheme)
+        limit = LIMITS.get((row.backend, row.scheme))
         exact = f", {' and '.join(row.bit_exact)} bit-exact" if row.bit_exact else ""
         verdict = "failed" if row.failures else f"passed{exact}"
         table.add_row(
