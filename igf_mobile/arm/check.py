@@ -17,6 +17,7 @@ from igf_mobile.composites import load_composites
 from igf_mobile.errors import IgfError, NotPossible
 from igf_mobile.manifest import ArtifactRecord, Manifest, check_files, load_manifest
 from igf_mobile.parity import compare
+from igf_mobile.quiet import output_to
 
 Pairs = Sequence[tuple[FloatArray, FloatArray]]
 Progress = Callable[[str], None]
@@ -126,8 +127,9 @@ def _verify_artifact(
         ]
     if problems := check_files(replace(manifest, artifacts=(record,)), folder):
         return [replace(row, failures=tuple(problems)) for row in rows]
-    runner: Runner = backends.get(record.backend).load(folder / record.file)
-    here = [runner(*sample) for sample in samples]
+    with output_to(sysroot.cache_folder() / "runtimes.log"):
+        runner: Runner = backends.get(record.backend).load(folder / record.file)
+        here = [runner(*sample) for sample in samples]
     done = []
     for row in rows:
         progress(f"{row.name}: running")
