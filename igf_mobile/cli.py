@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -74,7 +74,7 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(text: str, code: int) -> None:
+def _fail(text: str, code: int) -> NoReturn:
     _screen.print(f"igf: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
     sys.exit(code)
 
@@ -158,12 +158,25 @@ def verify(
     set_tolerances: Annotated[
         Path | None, typer.Option(help="Write gates of 1.5 times what is measured now to this file.")
     ] = None,
+    arch: Annotated[
+        str | None,
+        typer.Option(help="arm64: on phones' NEON kernels, emulated by qemu, against this machine."),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Run every artifact of a build again and hold it to its gates; exit code 1 when one fails.
 
-    Examples: `igf verify` · `igf verify --build build --json`
+    Examples: `igf verify` · `igf verify --build build --json` · `igf verify --arch arm64`
     """
+    if arch:
+        from igf_mobile.arm.command import verify_architecture
+
+        try:
+            passed = verify_architecture(arch, build, json_, _console(), _Steps(None))
+        except NotPossible as reason:
+            _fail(f"not run: {reason}", 3)
+        _screen.print(f"{passed} runs on emulated Arm cores agree with this machine", style="green")
+        return
     from igf_mobile import gates, pipeline
     from igf_mobile.parity import load_tolerances
 

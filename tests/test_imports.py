@@ -35,7 +35,7 @@ ROWS = (
     {"training_state", "train", "pipeline", "bench", "doctor", "vectors", "profile"},
     {"report_plots", "report_pictures", "report", "device_plots", "device_section"},
     {"profile_cli"},
-    {"proof"},
+    {"proof", "arm"},
     {"cli"},
 )
 ROW_OF = {name: position for position, row in enumerate(ROWS) for name in row}

@@ -1,0 +1,1 @@
+"""`igf verify --arch arm64`: artifacts on the NEON kernels of phones, emulated, against this machine."""

@@ -1,0 +1,220 @@
+"""Runs a build's artifacts on emulated Arm cores and here, and holds the difference to limits."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from igf_mobile import backends, composites
+from igf_mobile.arm import sysroot
+from igf_mobile.backends.base import INPUTS, OUTPUTS, FloatArray, Runner
+from igf_mobile.composites import load_composites
+from igf_mobile.errors import IgfError, NotPossible
+from igf_mobile.manifest import ArtifactRecord, Manifest, check_files, load_manifest
+from igf_mobile.parity import compare
+from igf_mobile.quiet import output_to
+
+Pairs = Sequence[tuple[FloatArray, FloatArray]]
+Progress = Callable[[str], None]
+
+SAMPLES = 2
+"""Of the shipped proof composites, from the first: an emulated fp32 frame takes seconds."""
+
+CPUS = {
+    "cortex-a76": {"fp16", "dotprod"},
+    "max,sve=off,sme=off": {"fp16", "dotprod", "i8mm", "bf16"},
+}
+"""qemu CPU model -> the features that choose the kernels. Plain `max` is not here: with SVE and SME both on,
+int8 results are wrong."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How far Arm's outputs may be from this machine's, as the largest absolute difference."""
+
+    alpha: float
+    coefficients: float
+    why: str
+
+
+_FLOAT = "float32 arithmetic, summed in another order by other kernels"
+_STEP = Limit(1 / 255, 1 / 255, "one step of an 8-bit matte; an int8 step of a head is more")
+LIMITS = {
+    ("litert", "fp32"): Limit(1e-5, 1e-5, _FLOAT),
+    ("litert", "fp16"): Limit(1e-5, 1e-5, f"float16 weights, widened once; {_FLOAT}"),
+    ("litert", "w8"): Limit(1e-5, 1e-5, f"int8 weights, widened once; {_FLOAT}"),
+    ("litert", "w8a8"): _STEP,
+    ("executorch", "fp32"): Limit(1e-5, 1e-5, _FLOAT),
+    ("executorch", "fp16"): Limit(
+        0.04, 0.25, "float16 arithmetic on Arm, float32 inside each operator on x86"
+    ),
+    ("executorch", "w8"): Limit(0.015, 0.09, "inputs of convolutions quantized on the fly; steps flip"),
+    ("executorch", "w8a8"): _STEP,
+}
+"""By backend and scheme. Measured (qemu 7.2 against x86-64 with AVX2, the worse CPU model), alpha and coefficients:
+.tflite fp32 1.3e-6, 6.0e-6; fp16 and w8 9.5e-7, 3.9e-6; w8a8 4.8e-7, 0; .pte fp32 1.4e-6, 4.5e-6; fp16 0.023, 0.15;
+w8 0.0077, 0.048. The .pte's w8a8 is past its limit, 0.048 and 0.19: its int8 outputs are not the same on Arm."""
+
+_NO_GUEST = {"coreml": "Core ML is Apple's; no Linux program runs its kernels"}
+_SECONDS = 900
+"""For one artifact on one CPU model; a machine that is busy takes a tenth of it."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One artifact on one CPU model."""
+
+    file: str
+    backend: str
+    scheme: str
+    cpu: str
+    not_run: str | None = None
+    runtime: str | None = None
+    features: tuple[str, ...] = ()
+    alpha_max_abs: float | None = None
+    coefficients_max_abs: float | None = None
+    bit_exact: tuple[str, ...] = ()
+    """Outputs that are the same to the last bit."""
+    failures: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`litert-w8a8 on cortex-a76`."""
+        return f"{self.backend}-{self.scheme} on {self.cpu}"
+
+
+def verify(folder: Path, progress: Progress) -> list[Row]:
+    """Every artifact of a build on every CPU model of `CPUS`.
+
+    Raises:
+        DamagedFile: the manifest cannot be read.
+        IgfError: no artifact of the build has kernels that an emulated Arm core could run.
+        NotPossible: this machine cannot emulate one, or the artifacts are not of the proof set's size.
+    """
+    manifest = load_manifest(folder)
+    samples = [sample.tensors() for sample in load_composites(composites.FOLDERS["proof"])[:SAMPLES]]
+    size = samples[0][0].shape[2:]
+    if manifest.size != size:
+        raise NotPossible(f"the proof set is {size[0]} x {size[1]}, the artifacts {manifest.size}")
+    if not any(record.backend in sysroot.BACKENDS for record in manifest.artifacts):
+        raise IgfError(
+            f"{folder} holds no artifact of {', '.join(sysroot.BACKENDS)}; `igf export` makes them"
+        )
+    machine = sysroot.obtain(progress)
+    rows = []
+    for record in manifest.artifacts:
+        rows += _verify_artifact(record, manifest, folder, machine, samples, progress)
+    return rows
+
+
+def _verify_artifact(
+    record: ArtifactRecord,
+    manifest: Manifest,
+    folder: Path,
+    machine: sysroot.Machine,
+    samples: Pairs,
+    progress: Progress,
+) -> list[Row]:
+    rows = [Row(record.file, record.backend, record.scheme, cpu) for cpu in CPUS]
+    if record.backend not in sysroot.BACKENDS:
+        return [
+            replace(row, not_run=_NO_GUEST.get(record.backend, "no program runs it on Arm")) for row in rows
+        ]
+    if problems := check_files(replace(manifest, artifacts=(record,)), folder):
+        return [replace(row, failures=tuple(problems)) for row in rows]
+    with output_to(sysroot.cache_folder() / "runtimes.log"):
+        runner: Runner = backends.get(record.backend).load(folder / record.file)
+        here = [runner(*sample) for sample in samples]
+    done = []
+    for row in rows:
+        progress(f"{row.name}: running")
+        try:
+            there, found = _run_guest(machine, row.cpu, record, folder, samples)
+        except IgfError as error:
+            done.append(replace(row, failures=(f"{row.name}: {error}",)))
+            continue
+        row = replace(row, runtime=found["runtime"], features=tuple(found["features"]))
+        done.append(judge(row, here, there, found["delegates"]))
+    return done
+
+
+def _run_guest(
+    machine: sysroot.Machine, cpu: str, record: ArtifactRecord, folder: Path, samples: Pairs
+) -> tuple[Pairs, dict[str, Any]]:
+    """The outputs (alpha, coefficients), NCHW, of an emulated run, and what the guest says of itself."""
+    to_file, to_array = (
+        ((0, 2, 3, 1), (0, 3, 1, 2)) if record.inputs[0].layout == "NHWC" else ((0, 1, 2, 3),) * 2
+    )
+    with tempfile.TemporaryDirectory(prefix="igf-arm-") as name:
+        scratch = Path(name)
+        for index, sample in enumerate(samples):
+            for tensor, value in zip(INPUTS, sample, strict=True):
+                np.save(scratch / f"{tensor}-{index}.npy", np.ascontiguousarray(value.transpose(to_file)))
+        arguments = [str((folder / record.file).absolute()), name, str(len(samples))]
+        run(machine.command(cpu, record.backend, arguments))
+        outputs = [
+            tuple(np.load(scratch / f"{tensor}-{index}.npy").transpose(to_array) for tensor in OUTPUTS)
+            for index in range(len(samples))
+        ]
+        return outputs, json.loads((scratch / "guest.json").read_text(encoding="utf-8"))
+
+
+def run(command: Sequence[str], seconds: float = _SECONDS) -> None:
+    """Run the emulator.
+
+    Raises:
+        IgfError: it ended with an error, was killed by a signal, or took too long.
+    """
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds, env={})
+    except subprocess.TimeoutExpired:
+        raise IgfError(f"not finished after {seconds:g} s") from None
+    if result.returncode:
+        last = (result.stderr.strip() or "no message").splitlines()[-1]
+        raise IgfError(f"the emulated run ended with {result.returncode}: {last}")
+
+
+def judge(row: Row, here: Pairs, there: Pairs, delegates: int) -> Row:
+    """`row` with the differences between this machine's outputs and Arm's, and a sentence per failure.
+
+    Args:
+        row: what ran, with the features the emulated core had.
+        here: (alpha (1,1,H,W), coefficients (1,4,H/4,W/4)) per sample.
+        there: the same of the emulated core.
+        delegates: parts of the graph that XNNPACK took there.
+    """
+    failures = []
+    if delegates < 1:
+        failures.append(f"{row.name}: XNNPACK took nothing of the graph, so no kernel of it was proven")
+    if set(row.features) != CPUS[row.cpu]:
+        expected, found = (", ".join(sorted(names)) or "none" for names in (CPUS[row.cpu], row.features))
+        failures.append(f"{row.name}: the core has the features {found}, not {expected}")
+    limit = LIMITS.get((row.backend, row.scheme))
+    if limit is None:
+        failures.append(f"{row.name}: there is no limit for {row.backend} {row.scheme}")
+    errors: dict[str, float] = {}
+    for position, tensor in enumerate(OUTPUTS):
+        try:
+            errors[tensor] = compare(
+                [pair[position] for pair in here], [pair[position] for pair in there]
+            ).max_abs
+        except ValueError as error:
+            failures.append(f"{row.name}: {tensor}: {error}")
+            continue
+        if limit is not None and not errors[tensor] <= getattr(limit, tensor):
+            failures.append(
+                f"{row.name}: the largest difference of {tensor} to this machine's is {errors[tensor]:.3g}, above "
+                f"{getattr(limit, tensor):.3g} ({limit.why})"
+            )
+    return replace(
+        row,
+        alpha_max_abs=errors.get("alpha"),
+        coefficients_max_abs=errors.get("coefficients"),
+        bit_exact=tuple(tensor for tensor, error in errors.items() if error == 0.0),
+        failures=tuple(failures),
+    )
