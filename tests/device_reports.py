@@ -16,6 +16,27 @@ ARTIFACTS = (("litert", "fp32"), ("litert", "fp16"), ("executorch", "w8"), ("cor
 SUFFIX = {"litert": ".tflite", "executorch": ".pte", "coreml": ".mlpackage"}
 
 
+def bare_record(artifact: ArtifactId) -> ArtifactRecord:
+    """What a manifest says of an artifact that nobody looked into."""
+    return ArtifactRecord(
+        file=artifact.file,
+        sha256=artifact.sha256,
+        bytes=artifact.bytes,
+        backend=artifact.backend,
+        scheme=artifact.scheme,
+        key="",
+        inputs=(),
+        outputs=(),
+        delegated={},
+        fallback={},
+        quantized={},
+        notes=(),
+        ran_on="not run: a test",
+        parity=None,
+        latency=None,
+    )
+
+
 def write_build(folder: Path) -> Path:
     """Artifacts, manifest and device case; the files hold a few bytes each."""
     records = []
@@ -24,25 +45,7 @@ def write_build(folder: Path) -> Path:
         file = path / "model.mlmodel" if backend == "coreml" else path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(f"{backend} {scheme}".encode() * 10)
-        records.append(
-            ArtifactRecord(
-                file=path.name,
-                sha256=sha256_of(path),
-                bytes=size_of(path),
-                backend=backend,
-                scheme=scheme,
-                key="",
-                inputs=(),
-                outputs=(),
-                delegated={},
-                fallback={},
-                quantized={},
-                notes=(),
-                ran_on="not run: a test",
-                parity=None,
-                latency=None,
-            )
-        )
+        records.append(bare_record(ArtifactId(path.name, sha256_of(path), backend, scheme, size_of(path))))
     (folder / "device_case").mkdir()
     (folder / "device_case" / "case.json").write_text("{}")
     file_record = FileRecord("x", "0" * 64, 1)

@@ -5,11 +5,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from device_reports import bare_record
 
 from igf_mobile.device_checks import check_build, check_report, share_within
 from igf_mobile.device_fixture import fixture_report
 from igf_mobile.device_report import DeviceReport, Run, Stages, Sustained, summarise
-from igf_mobile.manifest import ArtifactRecord, FileRecord, Manifest
+from igf_mobile.manifest import FileRecord, Manifest
 
 NOW = datetime(2026, 11, 23, tzinfo=timezone.utc)
 
@@ -178,26 +179,7 @@ def test_memory() -> None:
 
 
 def manifest_of(*runs: Run) -> Manifest:
-    records = tuple(
-        ArtifactRecord(
-            file=a.file,
-            sha256=a.sha256,
-            bytes=a.bytes,
-            backend=a.backend,
-            scheme=a.scheme,
-            key="",
-            inputs=(),
-            outputs=(),
-            delegated={},
-            fallback={},
-            quantized={},
-            notes=(),
-            ran_on="",
-            parity=None,
-            latency=None,
-        )
-        for a in (run.artifact for run in runs)
-    )
+    records = tuple(bare_record(run.artifact) for run in runs)
     file = FileRecord("x", "0" * 64, 1)
     return Manifest(1, "igf-512", "0.2", "", file, (512, 512), file, file, {}, records)
 
