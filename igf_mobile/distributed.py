@@ -45,12 +45,15 @@ class Team:
         return bool(flags.item())
 
 
+ALONE = Team()
+
+
 @contextmanager
 def joined_team() -> Iterator[Team]:
     """The team that torchrun's environment names (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT)."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield Team()
+        yield ALONE
         return
     # The tensors that are exchanged are the gradients: where those live decides the backend.
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")

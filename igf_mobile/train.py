@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from igf_mobile.checkpoint import CheckpointInfo, save_checkpoint
-from igf_mobile.distributed import Team, joined_team
+from igf_mobile.distributed import ALONE, Team, joined_team
 from igf_mobile.errors import IgfError
 from igf_mobile.losses import (
     discriminator_loss,
@@ -105,7 +105,7 @@ def _result(run: Path, state: TrainingState) -> Path:
     return run / (BEST_FILE if state.best_step >= 0 else LAST_FILE)
 
 
-def composite_batches(config: TrainConfig, state: TrainingState, team: Team = Team()) -> Batches:  # noqa: B008
+def composite_batches(config: TrainConfig, state: TrainingState, team: Team = ALONE) -> Batches:
     """Training batches from the composites under `config.data_root`; fixes the state's pool.
 
     Step s of process r in a team of n is batch n s + r of the seed, so no two see the same.
