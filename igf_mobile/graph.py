@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from igf_mobile.blocks import BlockGenerator
 from igf_mobile.hourglass import JoinedConv
 from igf_mobile.model import Generator
 
@@ -53,21 +54,21 @@ def _fold_joined(joined: JoinedConv) -> None:
 
 
 class ExportGraph(nn.Module):
-    """(guidance, weak_mask) -> (alpha, coefficients), all in one layout."""
+    """(guidance, weak_mask) -> (alpha, coefficients), all in one layout.
+
+    "NCHW" is the generator as it is written, for Core ML; "NHWC" its block form, for XNNPACK.
+    """
 
     def __init__(self, model: Generator, layout: Layout = "NCHW") -> None:
         super().__init__()
-        self.model = fold_batch_norms(model).requires_grad_(False)
-        self.channels_last = layout == "NHWC"
-        self.eval()
+        folded = fold_batch_norms(model)
+        self.model = folded if layout == "NCHW" else BlockGenerator(folded)
+        self.requires_grad_(False).eval()
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
         """NCHW: (1,3,H,W), (1,1,H,W) -> (1,1,H,W), (1,4,H/4,W/4). NHWC: the same, permuted."""
-        if not self.channels_last:
-            matte = self.model(guidance, weak_mask)
-            return matte.alpha, matte.coefficients
-        matte = self.model(guidance.permute(0, 3, 1, 2), weak_mask.permute(0, 3, 1, 2))
-        return matte.alpha.permute(0, 2, 3, 1), matte.coefficients.permute(0, 2, 3, 1)
+        alpha, coefficients = self.model(guidance, weak_mask)
+        return alpha, coefficients
 
 
 def restore_clamps(exported: GraphModule) -> None:
