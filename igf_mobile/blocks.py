@@ -69,15 +69,16 @@ class BlockApply(nn.Module):
 
     def forward(self, coefficients: Tensor, blocks: Tensor) -> Tensor:
         """(1,4,h,w), (1,48,h,w) -> (1,16,h,w)."""
-        slope, offset = torch.split(_repeated_border(coefficients), [3, 1], dim=1)
+        slope, offset = torch.split(_with_border(coefficients), [3, 1], dim=1)
         product = self.slope(slope) * blocks
         return F.relu6(self.sum(product) + self.offset(offset)) * (1.0 / 6.0)
 
 
-def _repeated_border(x: Tensor) -> Tensor:
-    """(1,C,h,w) -> (1,C,h+2,w+2)."""
-    x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], dim=2)
-    return torch.cat([x[..., :1], x, x[..., -1:]], dim=3)
+def _with_border(x: Tensor) -> Tensor:
+    """(1,C,h,w) -> (1,C,h+2,w+2), the border repeated; on three axes, which no converter transposes."""
+    x = x[0]
+    x = torch.cat([x[:, :1], x, x[:, -1:]], dim=1)
+    return torch.cat([x[:, :, :1], x, x[:, :, -1:]], dim=2)[None]
 
 
 class BlockStem(nn.Module):
@@ -123,6 +124,6 @@ class BlockGenerator(nn.Module):
         """(1,H,W,3), (1,H,W,1) -> (1,H,W,1), (1,H/4,W/4,4)."""
         image, mask = to_blocks(guidance), to_blocks(weak_mask)
         start = closed_form_start(self.image_means(image), self.mask_means(mask))
-        coefficients = self.corrected(start, *self.hourglass(image, mask, start))
+        coefficients = self.corrected(start, self.hourglass(image, mask, start))
         alpha = self.apply_coefficients(coefficients, image)
         return from_blocks(alpha), coefficients.permute(0, 2, 3, 1)

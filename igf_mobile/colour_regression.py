@@ -63,8 +63,9 @@ def _queries(image_lr: Tensor, centre: Tensor) -> Tensor:
 
     Seen from the cell's mean colour: in float16 the difference of large squares would drown.
     """
-    batch = image_lr.shape[0]
-    pixels = F.pixel_unshuffle(image_lr, CELL).reshape(batch, 3, CELL * CELL, -1)
+    batch, _, height, width = image_lr.shape
+    rows = planes(image_lr).reshape(batch, 3, height // CELL, CELL, width // CELL, CELL)
+    pixels = rows.permute(0, 1, 3, 5, 2, 4).reshape(batch, 3, CELL * CELL, -1)
     pixels = pixels - centre.reshape(batch, 3, 1, -1)
     squared = channel_sum(pixels * pixels)
     queries = _with_row(torch.cat([pixels, squared], dim=1), 1.0)

@@ -27,8 +27,8 @@ def fold_batch_norms(model: Generator) -> Generator:
         raise ValueError("fold_batch_norms needs a model in eval mode; call model.eval() first")
     folded = copy.deepcopy(model)
     for sequence in folded.modules():
-        if isinstance(sequence, JoinedConv):
-            _fold_joined(sequence)
+        if isinstance(sequence, JoinedConv) and isinstance(sequence.norm, nn.BatchNorm2d):
+            _fold_joined(sequence, sequence.norm)
         if not isinstance(sequence, nn.Sequential):
             continue
         for i in range(len(sequence) - 1):
@@ -39,10 +39,8 @@ def fold_batch_norms(model: Generator) -> Generator:
     return folded
 
 
-def _fold_joined(joined: JoinedConv) -> None:
+def _fold_joined(joined: JoinedConv, norm: nn.BatchNorm2d) -> None:
     """Fold the norm of the sum into its parts; the first one takes the bias."""
-    norm = joined.norm
-    assert isinstance(norm, nn.BatchNorm2d) and norm.running_var is not None
     shift = copy.deepcopy(norm)
     for i, part in enumerate(joined.parts):
         assert isinstance(part, nn.Conv2d)

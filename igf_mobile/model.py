@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from igf_mobile.hourglass import Hourglass
+from igf_mobile.hourglass import SLOPE_UNIT, Hourglass
 from igf_mobile.start import Start, closed_form_start
 from igf_mobile.two_colour import COEFFICIENT_STRIDE, channel_sum, planes, unit_clamp, upsample
 
@@ -74,21 +74,16 @@ class Generator(nn.Module):
         image_lr = nn.functional.avg_pool2d(guidance, COEFFICIENT_STRIDE)
         mask_lr = nn.functional.avg_pool2d(weak_mask, COEFFICIENT_STRIDE)
         start = closed_form_start(image_lr, mask_lr)
-        return self.corrected(start, *self.hourglass(guidance, weak_mask, start))
+        return self.corrected(start, self.hourglass(guidance, weak_mask, start))
 
-    def corrected(self, start: Start, slope_correction: Tensor, alpha_correction: Tensor) -> Tensor:
-        """(B,4,h,w): the start and the hourglass's corrections as coefficients.
-
-        Args:
-            start: the closed form.
-            slope_correction: (B,3,h,w).
-            alpha_correction: (B,1,h,w).
-        """
-        alpha = self._unit(start.alpha + planes(alpha_correction))
+    def corrected(self, start: Start, corrections: Tensor) -> Tensor:
+        """(B,4,h,w): the start and the hourglass's corrections (B,4,h,w) as coefficients."""
+        slope, alpha = torch.split(planes(corrections), [3, 1], dim=1)
+        alpha = self._unit(start.alpha + alpha)
         gate = 4.0 * alpha * (1.0 - alpha)
-        slope = gate * (start.slope + planes(slope_correction))
+        slope = gate * (start.slope + SLOPE_UNIT * slope)
         offset = alpha - channel_sum(slope * start.image)
-        return torch.cat([slope, offset], dim=1).unflatten(2, alpha_correction.shape[2:])
+        return torch.cat([slope, offset], dim=1).unflatten(2, corrections.shape[2:])
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> Matte:
         """Matte a batch. Shapes as in `coefficients`."""

@@ -27,8 +27,11 @@ from igf_mobile.model import Generator
 _NETWORK = r"Hourglass_hourglass"
 """Part of the name of every operator of the network proper; the rest of the graph stays float."""
 
-_EDGE = r"(alpha_head|slope_head);1?$"
-"""The additions that bring the corrections back to the float part carry the heads' names."""
+_EDGE = r"JoinedConv_head;1?$"
+"""The addition that brings the corrections back to the float part."""
+
+_FIXED = r"BlockGenerator_model/(?!.*Hourglass_hourglass)"
+"""Convolutions with constant kernels, whose weights are exact in float16."""
 
 _METADATA_PREFIX = "igf."
 
@@ -44,20 +47,21 @@ def _recipe(scheme: str) -> list[dict[str, Any]]:
         return {"regex": regex, "operation": operation, "algorithm_key": algorithm, "op_config": config}
 
     convolutions = ("CONV_2D", "DEPTHWISE_CONV_2D")
+    half = {
+        "weight_tensor_config": {"num_bits": 16, "dtype": "FLOAT", "granularity": "TENSORWISE"},
+        "compute_precision": "FLOAT",
+        "explicit_dequantize": True,
+    }
     if scheme == "fp16":
-        config = {
-            "weight_tensor_config": {"num_bits": 16, "dtype": "FLOAT", "granularity": "TENSORWISE"},
-            "compute_precision": "FLOAT",
-            "explicit_dequantize": True,
-        }
-        return [rule(".*", op, "float_casting", config) for op in convolutions]
+        return [rule(".*", op, "float_casting", half) for op in convolutions]
+    fixed = [rule(_FIXED, op, "float_casting", half) for op in convolutions]
     if scheme == "w8":
         config = {
             "weight_tensor_config": weights,
             "compute_precision": "FLOAT",
             "explicit_dequantize": True,
         }
-        return [rule(".*", op, "min_max_uniform_quantize", config) for op in convolutions]
+        return fixed + [rule(_NETWORK, op, "min_max_uniform_quantize", config) for op in convolutions]
     if scheme == "w8a8":
         config = {
             "activation_tensor_config": activations,
@@ -65,7 +69,7 @@ def _recipe(scheme: str) -> list[dict[str, Any]]:
             "compute_precision": "INTEGER",
             "explicit_dequantize": False,
         }
-        return [
+        return fixed + [
             rule(_NETWORK, "*", "min_max_uniform_quantize", config),
             rule(_EDGE, "ADD", "no_quantize", {}),
             # XNNPACK takes no int8 average pooling of this kind; one is in the network, over the mask.
