@@ -15,6 +15,8 @@ from igf_mobile.backends.base import (
     BackendUnavailable,
     FloatArray,
     Runner,
+    channels_first,
+    channels_last,
     tensor_specs,
 )
 from igf_mobile.errors import DamagedFile
@@ -42,7 +44,7 @@ class _HalfGraph(ExportGraph):
     """Float16 inside, float32 at the edges."""
 
     def __init__(self, model: Generator) -> None:
-        super().__init__(model)
+        super().__init__(model, "NHWC")
         self.half()
 
     def forward(self, guidance: Any, weak_mask: Any) -> tuple[Any, Any]:
@@ -61,7 +63,7 @@ def _quantized(exported: Any, scheme: str, calibration: Sequence[tuple[FloatArra
     prepared = prepare_pt2e(exported, quantizer)
     with torch.no_grad():
         for guidance, mask in calibration[:1] if scheme == "w8" else calibration:
-            prepared(torch.from_numpy(guidance), torch.from_numpy(mask))
+            prepared(*(torch.from_numpy(channels_last(x)) for x in (guidance, mask)))
     return convert_pt2e(prepared)
 
 
@@ -82,13 +84,13 @@ def export(
     from executorch.exir import to_edge_transform_and_lower
 
     height, width = size
-    example = (torch.rand(1, 3, height, width), torch.rand(1, 1, height, width))
-    graph: Any = torch.export.export(_HalfGraph(model) if scheme == "fp16" else ExportGraph(model), example)
-    graph = graph.module()
+    example = (torch.rand(1, height, width, 3), torch.rand(1, height, width, 1))
+    module = _HalfGraph(model) if scheme == "fp16" else ExportGraph(model, "NHWC")
+    graph: Any = torch.export.export(module, example).module()
     restore_clamps(graph)
     slices_for_splits(graph)
     if scheme in ("w8", "w8a8"):
-        graph = _quantized(graph, scheme, calibration or [(example[0].numpy(), example[1].numpy())])
+        graph = _quantized(graph, scheme, calibration or [_blank(size)])
     partitioners: list[Any] = [XnnpackPartitioner()]
     if scheme == "w8":
         partitioners.insert(0, XnnpackDynamicallyQuantizedPartitioner())
@@ -101,10 +103,14 @@ def export(
     delegated, fallback, quantized = _operators(edge.exported_program())
     with atomic_path(path) as temporary:
         temporary.write_bytes(edge.to_executorch().buffer)
-    inputs, outputs = tensor_specs(size, "NCHW")
+    inputs, outputs = tensor_specs(size, "NHWC")
     return Artifact(
         path, "executorch", scheme, inputs, outputs, delegated, fallback, quantized, _NOTES.get(scheme, ())
     )
+
+
+def _blank(size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+    return np.zeros((1, 3, *size), np.float32), np.zeros((1, 1, *size), np.float32)
 
 
 def _short(target: object) -> str:
@@ -183,9 +189,10 @@ class _ExecuTorchRunner:
         import torch
 
         # The runtime takes strides for a dim order, so a transposed view would be refused.
-        inputs = [torch.from_numpy(np.ascontiguousarray(x)) for x in (guidance, weak_mask)]
-        outputs = self._method.execute(inputs)
-        alpha, coefficients = (x.numpy().copy() for x, _ in zip(outputs, OUTPUTS, strict=True))
+        outputs = self._method.execute([torch.from_numpy(channels_last(x)) for x in (guidance, weak_mask)])
+        alpha, coefficients = (
+            channels_first(x.numpy()).copy() for x, _ in zip(outputs, OUTPUTS, strict=True)
+        )
         return alpha, coefficients
 
 

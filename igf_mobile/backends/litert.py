@@ -17,6 +17,8 @@ from igf_mobile.backends.base import (
     BackendUnavailable,
     FloatArray,
     Runner,
+    channels_first,
+    channels_last,
     tensor_specs,
 )
 from igf_mobile.errors import DamagedFile
@@ -61,7 +63,7 @@ def _recipe(scheme: str) -> list[dict[str, Any]]:
             "compute_precision": "FLOAT",
             "explicit_dequantize": True,
         }
-        return fixed + [rule(_NETWORK, op, "min_max_uniform_quantize", config) for op in convolutions]
+        return [*fixed, *(rule(_NETWORK, op, "min_max_uniform_quantize", config) for op in convolutions)]
     if scheme == "w8a8":
         config = {
             "activation_tensor_config": activations,
@@ -69,7 +71,8 @@ def _recipe(scheme: str) -> list[dict[str, Any]]:
             "compute_precision": "INTEGER",
             "explicit_dequantize": False,
         }
-        return fixed + [
+        return [
+            *fixed,
             rule(_NETWORK, "*", "min_max_uniform_quantize", config),
             rule(_EDGE, "ADD", "no_quantize", {}),
             # XNNPACK takes no int8 average pooling of this kind; one is in the network, over the mask.
@@ -102,8 +105,7 @@ def _quantized(content: bytes, scheme: str, calibration: Sequence[tuple[FloatArr
     if not schemes.get(scheme).needs_calibration:
         return bytes(tool.quantize().quantized_model)
     samples = [
-        {"args_0": guidance.transpose(0, 2, 3, 1), "args_1": mask.transpose(0, 2, 3, 1)}
-        for guidance, mask in calibration
+        {"args_0": channels_last(guidance), "args_1": channels_last(mask)} for guidance, mask in calibration
     ]
     # One sample at a time, merged by minimum and maximum: in one call the tool takes a moving average
     # that keeps 95 % of the first sample's ranges (measured: 19 dB of alpha instead of 36).
@@ -241,11 +243,8 @@ class _LiteRTRunner:
         self.description = f"LiteRT {version}, XNNPACK, {threads} thread{'s' if threads > 1 else ''}"
 
     def __call__(self, guidance: FloatArray, weak_mask: FloatArray) -> tuple[FloatArray, FloatArray]:
-        result = self._signature(
-            guidance=np.ascontiguousarray(guidance.transpose(0, 2, 3, 1)),
-            weak_mask=np.ascontiguousarray(weak_mask.transpose(0, 2, 3, 1)),
-        )
-        alpha, coefficients = (np.ascontiguousarray(result[n].transpose(0, 3, 1, 2)) for n in OUTPUTS)
+        result = self._signature(guidance=channels_last(guidance), weak_mask=channels_last(weak_mask))
+        alpha, coefficients = (channels_first(result[n]) for n in OUTPUTS)
         return alpha, coefficients
 
 

@@ -67,8 +67,8 @@ def model() -> Generator:
     torch.manual_seed(0)
     network = Generator().train()
     with torch.no_grad():
-        for head in (network.hourglass.slope_head, network.hourglass.alpha_head):
-            head.weight.normal_(0.0, 0.05)
+        for part in network.hourglass.head.parts:
+            part.weight.normal_(0.0, 0.05)
         for norm in network.modules():
             if isinstance(norm, nn.BatchNorm2d):
                 norm.momentum = None  # the running statistics become the mean over all passes
@@ -178,7 +178,7 @@ def test_census_sees_convolutions_left_float(exported: Exporter) -> None:
     census = mil_census.take(exported("fp16").path, schemes.get("w8"))
     assert census.int8 == {}
     assert len(census.left_float) == CONVOLUTIONS
-    assert any("hourglass_alpha_head" in name for name in census.left_float)
+    assert any("hourglass_head" in name for name in census.left_float)
     # int8 weights alone are not what w8a8 promises
     assert len(mil_census.take(exported("w8").path, schemes.get("w8a8")).left_float) == CONVOLUTIONS
 

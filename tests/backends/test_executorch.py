@@ -124,7 +124,7 @@ def test_edges(exported: Exporter, scheme: str) -> None:
     for specs, found in ((artifact.inputs, inputs), (artifact.outputs, outputs)):
         assert [spec.shape for spec in specs] == [tuple(tensor.sizes()) for tensor in found]
         assert all(tensor.dtype() == 6 for tensor in found)  # ScalarType::Float
-        assert all(spec.layout == "NCHW" and spec.dtype == "float32" for spec in specs)
+        assert all(spec.layout == "NHWC" and spec.dtype == "float32" for spec in specs)
 
 
 @pytest.mark.parametrize("scheme", EACH_SCHEME)
