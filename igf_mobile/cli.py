@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from igf_mobile import profile_cli
+from igf_mobile.bench import command as bench_command
 from igf_mobile.errors import GateFailed, IgfError, NotPossible
 from igf_mobile.proof import command as proof_command
 
@@ -31,6 +32,7 @@ data_app = typer.Typer(help="Training data: fetch, index, composite.", no_args_i
 app.add_typer(data_app, name="data")
 app.add_typer(profile_cli.app, name="profile")
 app.command("eval")(proof_command.evaluate)
+app.command("bench")(bench_command.bench)
 
 _INTERRUPTED = 130
 
@@ -273,33 +275,6 @@ def matte(
         return
     behind = images.read_image(Path(background)) if Path(background).is_file() else background
     images.write_image(out, matting.composite(guidance, alpha, behind))
-
-
-@app.command()
-def bench(
-    build: Build = Path("build"),
-    iterations: Annotated[int, typer.Option(help="Timed calls.", min=1)] = 100,
-    warm_up: Annotated[int, typer.Option(help="Calls before them.", min=0)] = 10,
-    threads: Annotated[int, typer.Option(help="Threads of the runtime.", min=1)] = 1,
-    json_: Json = False,
-) -> None:
-    """Time every artifact of a build on this machine, and eager torch beside them.
-
-    Example: `igf bench --iterations 200 --threads 2`
-    """
-    from igf_mobile.bench import bench_build
-
-    rows = bench_build(build, warm_up, iterations, threads, progress=_Steps(None))
-    if json_:
-        _print_json([dataclasses.asdict(row) for row in rows])
-        return
-    table = Table("Artifact", "Runs on", "load", "first", "median", "p90", "p99", "min", title="milliseconds")
-    for row in rows:
-        t = row.latency
-        values = (t.load_ms, t.first_ms, t.median_ms, t.p90_ms, t.p99_ms, t.minimum_ms) if t else ()
-        table.add_row(row.name, row.ran_on, *(f"{value:.2f}" for value in values))
-    _console().print(table)
-    _console().print(f"{warm_up} warm-up calls, {iterations} timed, {threads} thread(s)", highlight=False)
 
 
 @app.command()

@@ -32,10 +32,10 @@ ROWS = (
     {"backends", "manifest", "device_report", "compare"},
     {"matting", "evaluate", "gates", "device_checks", "device_reader"},
     {"device_fixture", "devices"},
-    {"training_state", "train", "pipeline", "bench", "doctor", "vectors", "profile"},
+    {"training_state", "train", "pipeline", "doctor", "vectors", "profile"},
     {"report_plots", "report_pictures", "report", "device_plots", "device_section"},
     {"profile_cli"},
-    {"proof", "arm"},
+    {"proof", "arm", "bench"},
     {"cli"},
 )
 ROW_OF = {name: position for position, row in enumerate(ROWS) for name in row}
