@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from igf_mobile.bench.run import Tell
     from igf_mobile.bench.sides import Spec
 
@@ -95,13 +96,17 @@ def _compare(new: Path, old: Path, json_: bool) -> None:
         _console().print(tables.comparison_table(found))
 
 
-def _console() -> Console:
+def _console() -> "Console":
     """Standard output; wide where it is a file, so that tables keep their columns."""
+    from rich.console import Console
+
     console = Console()
     return console if console.is_terminal else Console(width=max(console.width, 160))
 
 
 def _teller() -> "Tell":
+    from rich.console import Console
+
     start, screen = time.monotonic(), Console(stderr=True)
 
     def tell(text: str) -> None:

@@ -15,7 +15,6 @@ from typing import IO, Any
 
 import numpy as np
 
-from igf_mobile.backends.base import BackendUnavailable
 from igf_mobile.bench.calls import Call, Prepared, prepare
 from igf_mobile.bench.memory import Memory, peak_memory
 from igf_mobile.bench.sides import Spec
@@ -100,7 +99,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
                 answer: Any = {"ready": True}
             else:
                 answer = server.handle(request)
-        except (BackendUnavailable, NotPossible) as reason:
+        except NotPossible as reason:
             answer = {"error": str(reason), "unavailable": True}
         except Exception as error:  # the controller says what broke; a traceback would end in the log
             answer = {"error": f"{type(error).__name__}: {error}", "unavailable": False}
