@@ -120,6 +120,13 @@ def export(
     backend: Annotated[list[str] | None, typer.Option(help="Repeat for several; all by default.")] = None,
     scheme: Annotated[list[str] | None, typer.Option(help="Repeat for several; all by default.")] = None,
     size: Annotated[int, typer.Option(help="Side of the images, a multiple of 32.")] = 512,
+    recipe: Annotated[
+        Path | None, typer.Option(help="A mixed-precision recipe (JSON) to export by, beside fp32.")
+    ] = None,
+    budget_sad: Annotated[
+        str | None,
+        typer.Option(help="Find the recipe with the fewest float operations whose SAD grows by at most this: 1%."),
+    ] = None,
     tolerances: Tolerances = None,
     json_: Json = False,
 ) -> None:
@@ -127,15 +134,18 @@ def export(
 
     Nothing that is current is built again. A gate that fails ends in exit code 1; the files stay.
 
-    Examples: `igf export` · `igf export --backend litert --scheme w8a8` · `igf export -c my.safetensors`
+    Examples: `igf export` · `igf export --backend litert --scheme w8a8` · `igf export -c my.safetensors` ·
+    `igf export --recipe mixed.json` · `igf export --backend litert --budget-sad 1%`
     """
     from igf_mobile import backends, gates, pipeline
     from igf_mobile.parity import load_tolerances
+    from igf_mobile.recipes import load_recipe
     from igf_mobile.report import write_report
 
     if size <= 0 or size % 32:
         raise ValueError(f"size {size} is not a positive multiple of 32")
-    wanted = pipeline.jobs(backend or backends.names(), scheme)
+    names = backend or backends.names()
+    wanted = pipeline.jobs(names, scheme, load_recipe(recipe) if recipe else None)
     rows = load_tolerances(tolerances or gates.DEFAULT_TOLERANCES)
     manifest = pipeline.export_build(
         _checkpoint_path(checkpoint), build, wanted, (size, size), progress=_Steps(2 * len(wanted))

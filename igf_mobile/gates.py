@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from igf_mobile import composites, schemes
+from igf_mobile import composites, recipes, schemes
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.files import sha256_of, write_text
 from igf_mobile.manifest import ArtifactRecord, Manifest, check_files
@@ -41,7 +41,8 @@ def check_build(manifest: Manifest, folder: Path, checkpoint: Path) -> list[str]
 def check_artifact(record: ArtifactRecord, tolerances: Sequence[Tolerance]) -> list[str]:
     """Distances, fallen-back operators and int8 convolutions of one artifact."""
     name = f"{record.backend} {record.scheme}"
-    sentences = []
+    sentences = _check_recipe(record, name)
+    tolerances = _rows_for(record, tolerances)
     if record.parity is not None:
         distances = [t for t in tolerances if t.step != OPERATORS]
         sentences += failures(record.backend, record.scheme, record.parity, distances)
@@ -59,11 +60,48 @@ def check_artifact(record: ArtifactRecord, tolerances: Sequence[Tolerance]) -> l
     if not fallen <= limit:  # so that a NaN limit fails
         which = ", ".join(f"{count} {operator}" for operator, count in sorted(record.fallback.items()))
         sentences.append(f"{name}: {fallen} operators fell back ({which}), {limit:.0f} are expected")
-    if schemes.get(record.scheme).activations == "int8":
-        int8 = sum(count for operator, count in record.quantized.items() if "conv" in operator.lower())
-        if int8 != CONVOLUTIONS:
-            sentences.append(f"{name}: {int8} of {CONVOLUTIONS} convolutions are int8; the rest stayed float")
+    if (wanted := _quantized_convolutions(record)) is not None:
+        found = sum(count for operator, count in record.quantized.items() if "conv" in operator.lower())
+        if found != wanted:
+            sentences.append(f"{name}: {found} convolutions are quantized, {wanted} of {CONVOLUTIONS} should be")
     return sentences
+
+
+def _quantized_convolutions(record: ArtifactRecord) -> int | None:
+    """How many convolutions `record.quantized` must have; None where the file does not show it so."""
+    if record.recipe is not None:
+        return list(record.recipe.wanted.values()).count(recipes.STATIC) or None
+    scheme = schemes.get(record.scheme)
+    return CONVOLUTIONS if scheme.activations == "int8" or scheme.weights == "palette4" else None
+
+
+def _check_recipe(record: ArtifactRecord, name: str) -> list[str]:
+    """Each layer against the artifact's recipe, and the matte against the recipe's own limit."""
+    if record.recipe is None:
+        return []
+    wanted, found = record.recipe.wanted, record.recipe.found
+    sentences = [
+        f"{name}: {layer} is {found.get(layer, 'absent')} in the file, {precision} in the recipe"
+        for layer, precision in wanted.items()
+        if found.get(layer) != precision
+    ]
+    limit = record.recipe.max_sad_ratio
+    if limit is not None and record.parity is not None:
+        ratio = record.parity.matte.sad / record.parity.float_matte.sad
+        if not ratio <= limit:
+            sentences.append(f"{name}: matte sad_ratio is {ratio:.5g}, above the recipe's {limit:.5g}")
+    return sentences
+
+
+def _rows_for(record: ArtifactRecord, tolerances: Sequence[Tolerance]) -> Sequence[Tolerance]:
+    """A recipe without gates of its own is held to those of the coarsest scheme it takes layers from."""
+    if record.recipe is None or any(
+        (t.backend, t.scheme) == (record.backend, record.scheme) for t in tolerances
+    ):
+        return tolerances
+    precisions = record.recipe.wanted.values()
+    scheme = next(p for p in (recipes.STATIC, recipes.WEIGHTS) if p in precisions)
+    return [dataclasses.replace(t, scheme=record.scheme) for t in tolerances if t.scheme == scheme]
 
 
 def check_distinct(alphas: Mapping[str, Sequence[FloatArray]]) -> list[str]:

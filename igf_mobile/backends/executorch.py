@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from igf_mobile import recipes
 from igf_mobile.backends.base import (
     OUTPUTS,
     Artifact,
@@ -20,6 +21,7 @@ from igf_mobile.backends.base import (
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
 from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
+from igf_mobile.layers import identify, layer_weights
 from igf_mobile.model import Generator
 
 _NETWORK = "model.hourglass"
@@ -51,13 +53,18 @@ class _HalfGraph(ExportGraph):
         return alpha.float(), coefficients.float()
 
 
-def _quantized(exported: Any, scheme: str, calibration: Sequence[tuple[FloatArray, FloatArray]]) -> Any:
+def _quantized(
+    exported: Any,
+    scheme: str,
+    calibration: Sequence[tuple[FloatArray, FloatArray]],
+    layers: Mapping[str, str] | None,
+) -> Any:
     import torch
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
     from igf_mobile.xnnpack_quantizer import StaticQuantizer, WeightQuantizer
 
-    quantizer = WeightQuantizer(_NETWORK) if scheme == "w8" else StaticQuantizer(_NETWORK)
+    quantizer = WeightQuantizer(_NETWORK) if scheme == "w8" else StaticQuantizer(_NETWORK, layers)
     prepared = prepare_pt2e(exported, quantizer)
     with torch.no_grad():
         for guidance, mask in calibration[:1] if scheme == "w8" else calibration:
@@ -72,6 +79,7 @@ def export(
     path: Path,
     metadata: Mapping[str, str],
     size: tuple[int, int] = (512, 512),
+    layers: Mapping[str, str] | None = None,
 ) -> Artifact:
     """Write a .pte; see `base.ExportFunction`."""
     import torch
@@ -87,8 +95,8 @@ def export(
     graph = graph.module()
     restore_clamps(graph)
     slices_for_splits(graph)
-    if scheme in ("w8", "w8a8"):
-        graph = _quantized(graph, scheme, calibration or [(example[0].numpy(), example[1].numpy())])
+    if scheme in ("w8", "w8a8") or layers is not None:
+        graph = _quantized(graph, scheme, calibration or [(example[0].numpy(), example[1].numpy())], layers)
     partitioners: list[Any] = [XnnpackPartitioner()]
     if scheme == "w8":
         partitioners.insert(0, XnnpackDynamicallyQuantizedPartitioner())
@@ -99,11 +107,13 @@ def export(
             constant_methods={_METADATA_METHOD: json.dumps(dict(metadata), sort_keys=True)},
         )
     delegated, fallback, quantized = _operators(edge.exported_program())
+    found = {} if layers is None else _layers(edge.exported_program(), layer_weights(model))
     with atomic_path(path) as temporary:
         temporary.write_bytes(edge.to_executorch().buffer)
     inputs, outputs = tensor_specs(size, "NCHW")
+    notes = _NOTES.get(scheme, ())
     return Artifact(
-        path, "executorch", scheme, inputs, outputs, delegated, fallback, quantized, _NOTES.get(scheme, ())
+        path, "executorch", scheme, inputs, outputs, delegated, fallback, quantized, notes, found
     )
 
 
@@ -137,6 +147,37 @@ def _operators(program: Any) -> tuple[dict[str, int], dict[str, int], dict[str, 
         and "executorch_call_delegate" not in str(n.target)
     ]
     return dict(delegated), dict(Counter(_short(n.target) for n in outside)), dict(quantized)
+
+
+def _layers(program: Any, weights: Mapping[str, FloatArray]) -> dict[str, str]:
+    """Layer -> what the delegates compute it with, told by its weights."""
+    from executorch.exir.lowered_backend_module import get_lowered_submodules
+
+    arrays, precisions = [], []
+    for _, lowered, _ in get_lowered_submodules(program.graph_module):
+        part = lowered.original_module
+        for node in part.graph.nodes:
+            if "convolution" in str(node.target):
+                source, weight = node.args[:2]
+                static = ["dequantize" in str(argument.target) for argument in (source, weight)]
+                arrays.append(_constant(part, weight))
+                precisions.append({(True, True): recipes.STATIC, (False, False): recipes.FLOAT}.get(tuple(static), "w8 or a8"))
+    return dict(zip(identify(arrays, weights), precisions, strict=True))
+
+
+def _constant(program: Any, node: Any) -> FloatArray:
+    """The value of a weight, dequantized where it is stored as int8."""
+    if node.op == "placeholder":
+        signature = program.graph_signature
+        names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        names |= signature.inputs_to_lifted_tensor_constants
+        name = names[node.name]
+        tensor = program.state_dict[name] if name in program.state_dict else program.constants[name]
+        return np.asarray(tensor.detach().float().numpy())
+    stored, scales, _, axis = node.args[:4]
+    sides = [1] * 4
+    sides[axis] = -1
+    return _constant(program, stored) * _constant(program, scales).reshape(sides)
 
 
 def _open(path: Path, method: str) -> tuple[Any, Any]:
@@ -219,4 +260,6 @@ BACKEND = Backend(
     load=load,
     runs_here=runs_here,
     read_metadata=read_metadata,
+    # No w8: XNNPACK has no convolution with int8 weights and float arithmetic.
+    layer_precisions=(recipes.FLOAT, recipes.STATIC),
 )

@@ -1,6 +1,7 @@
 """LiteRT (.tflite): litert-torch converts, ai-edge-quantizer quantizes, ai-edge-litert runs."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from igf_mobile import schemes
+from igf_mobile import recipes
 from igf_mobile.backends.base import (
     INPUTS,
     OUTPUTS,
@@ -22,6 +23,7 @@ from igf_mobile.backends.base import (
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
 from igf_mobile.graph import ExportGraph
+from igf_mobile.layers import layer_weights
 from igf_mobile.model import Generator
 
 _NETWORK = r"Hourglass_hourglass"
@@ -74,6 +76,23 @@ def _recipe(scheme: str) -> list[dict[str, Any]]:
     raise ValueError(f"litert has no recipe for scheme {scheme!r}")
 
 
+def _mixed(content: bytes, model: Generator, layers: Mapping[str, str]) -> list[dict[str, Any]]:
+    """A resolved recipe as an ai-edge-quantizer recipe: the rules of `w8` and `w8a8` for single operators."""
+    from igf_mobile import tflite_layers
+
+    scopes = tflite_layers.scopes_by_precision(content, layer_weights(model), layers)
+    (whole, *exceptions), convolutions = _recipe("w8a8"), _recipe("w8")
+    rules = [
+        {**whole, "regex": f"^{re.escape(scope)}$"}
+        for scope in scopes[recipes.STATIC]
+        if re.search(_NETWORK, scope)
+    ]
+    rules += exceptions
+    return rules + [
+        {**rule, "regex": f"^{re.escape(scope)}$"} for scope in scopes[recipes.WEIGHTS] for rule in convolutions
+    ]
+
+
 def _float_model(model: Generator, size: tuple[int, int]) -> bytes:
     """The float flatbuffer; converting takes half a minute, so the schemes of one model share it."""
     import litert_torch
@@ -90,12 +109,14 @@ def _float_model(model: Generator, size: tuple[int, int]) -> bytes:
     return _float_models[key]
 
 
-def _quantized(content: bytes, scheme: str, calibration: Sequence[tuple[FloatArray, FloatArray]]) -> bytes:
+def _quantized(
+    content: bytes, rules: list[dict[str, Any]], calibration: Sequence[tuple[FloatArray, FloatArray]]
+) -> bytes:
     from ai_edge_quantizer import quantizer
     from ai_edge_quantizer.utils.qsv_utils import min_max_update
 
-    tool = quantizer.Quantizer(bytearray(content), _recipe(scheme))
-    if not schemes.get(scheme).needs_calibration:
+    tool = quantizer.Quantizer(bytearray(content), rules)
+    if not tool.need_calibration:
         return bytes(tool.quantize().quantized_model)
     samples = [
         {"args_0": guidance.transpose(0, 2, 3, 1), "args_1": mask.transpose(0, 2, 3, 1)}
@@ -216,16 +237,22 @@ def export(
     path: Path,
     metadata: Mapping[str, str],
     size: tuple[int, int] = (512, 512),
+    layers: Mapping[str, str] | None = None,
 ) -> Artifact:
     """Write a .tflite; see `base.ExportFunction`."""
+    from igf_mobile.tflite_layers import layers_found
+
     content = _float_model(model, size)
-    if scheme != "fp32":
-        content = _quantized(content, scheme, calibration)
+    if layers is not None:
+        content = _quantized(content, _mixed(content, model, layers), calibration)
+    elif scheme != "fp32":
+        content = _quantized(content, _recipe(scheme), calibration)
     with atomic_path(path) as temporary:
         temporary.write_bytes(_finish(content, metadata))
     delegated, fallback, quantized = _operators(path)
     inputs, outputs = tensor_specs(size, "NHWC")
-    return Artifact(path, "litert", scheme, inputs, outputs, delegated, fallback, quantized)
+    found = layers_found(content, layer_weights(model)) if layers is not None else {}
+    return Artifact(path, "litert", scheme, inputs, outputs, delegated, fallback, quantized, layers=found)
 
 
 class _LiteRTRunner:
@@ -275,4 +302,5 @@ BACKEND = Backend(
     load=load,
     runs_here=runs_here,
     read_metadata=read_metadata,
+    layer_precisions=(recipes.FLOAT, recipes.WEIGHTS, recipes.STATIC),
 )
