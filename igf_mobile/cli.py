@@ -17,6 +17,7 @@ from rich.table import Table
 from igf_mobile import profile_cli
 from igf_mobile.errors import GateFailed, IgfError, NotPossible
 from igf_mobile.proof import command as proof_command
+from igf_mobile.quantize import command as quantize_command
 
 app = typer.Typer(
     name="igf",
@@ -31,6 +32,7 @@ data_app = typer.Typer(help="Training data: fetch, index, composite.", no_args_i
 app.add_typer(data_app, name="data")
 app.add_typer(profile_cli.app, name="profile")
 app.command("eval")(proof_command.evaluate)
+app.command("sensitivity")(quantize_command.sensitivity)
 
 _INTERRUPTED = 130
 
@@ -125,7 +127,9 @@ def export(
     ] = None,
     budget_sad: Annotated[
         str | None,
-        typer.Option(help="Find the recipe with the fewest float operations whose SAD grows by at most this: 1%."),
+        typer.Option(
+            help="Find the recipe with the fewest float operations whose SAD grows by at most this: 1%."
+        ),
     ] = None,
     tolerances: Tolerances = None,
     json_: Json = False,
@@ -147,9 +151,18 @@ def export(
     names = backend or backends.names()
     wanted = pipeline.jobs(names, scheme, load_recipe(recipe) if recipe else None)
     rows = load_tolerances(tolerances or gates.DEFAULT_TOLERANCES)
-    manifest = pipeline.export_build(
-        _checkpoint_path(checkpoint), build, wanted, (size, size), progress=_Steps(2 * len(wanted))
-    )
+    if budget_sad:
+        if recipe or scheme or size != 512:
+            raise ValueError(
+                "--budget-sad finds the recipe itself, at 512; leave out --recipe, --scheme and --size"
+            )
+        manifest = quantize_command.export_within(
+            _checkpoint_path(checkpoint), build, names, budget_sad, _Steps(None)
+        )
+    else:
+        manifest = pipeline.export_build(
+            _checkpoint_path(checkpoint), build, wanted, (size, size), progress=_Steps(2 * len(wanted))
+        )
     failures = [sentence for record in manifest.artifacts for sentence in gates.check_artifact(record, rows)]
     report_path = write_report(build, failures)
     if json_:

@@ -63,7 +63,9 @@ def check_artifact(record: ArtifactRecord, tolerances: Sequence[Tolerance]) -> l
     if (wanted := _quantized_convolutions(record)) is not None:
         found = sum(count for operator, count in record.quantized.items() if "conv" in operator.lower())
         if found != wanted:
-            sentences.append(f"{name}: {found} convolutions are quantized, {wanted} of {CONVOLUTIONS} should be")
+            sentences.append(
+                f"{name}: {found} convolutions are quantized, {wanted} of {CONVOLUTIONS} should be"
+            )
     return sentences
 
 

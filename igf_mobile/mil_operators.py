@@ -162,7 +162,9 @@ def _constexpr_lut_to_dense(indices: Any, lut: Any, shape: Any = None, vector_ax
     at = torch.from_numpy(np.asarray(indices).astype(np.int64))
     palettes = np.asarray(lut, np.float32)
     if palettes.shape[-1] != 1:
-        raise IgfError(f"constexpr_lut_to_dense with palettes of vectors ({palettes.shape[-1]}) is not supported")
+        raise IgfError(
+            f"constexpr_lut_to_dense with palettes of vectors ({palettes.shape[-1]}) is not supported"
+        )
     for axis, (side, blocks) in enumerate(zip(at.shape, palettes.shape[:-2], strict=True)):
         palettes = palettes.repeat(side // blocks, axis=axis)
     return torch.gather(torch.from_numpy(palettes[..., 0]), -1, at[..., None])[..., 0]

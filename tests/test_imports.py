@@ -21,19 +21,20 @@ VENDORS = (
 
 # Style guide, "Direction": a module imports from its own row and the rows above, never from those below.
 ROWS = (
-    {"errors", "schemes", "latency", "quiet"},
+    {"errors", "schemes", "latency", "quiet", "recipes"},
     {"files", "metrics", "two_colour", "distributed"},
     {"colour_regression"},
     {"start"},
     {"guided_filter", "hourglass", "images", "samples"},
     {"model", "discriminator", "parity", "composites"},
     {"losses", "checkpoint", "graph", "data"},
-    {"xnnpack_quantizer", "coreml_quantizer", "mil_census", "mil_operators", "mil_reference", "mlpackage"},
+    {"layers", "tflite_layers", "pt2e", "xnnpack_quantizer", "coreml_quantizer", "coreml_palettes"},
+    {"mil_census", "mil_operators", "mil_reference", "mlpackage"},
     {"backends", "manifest", "device_report", "compare"},
     {"matting", "evaluate", "gates", "device_checks", "device_reader"},
     {"device_fixture", "devices"},
     {"training_state", "train", "pipeline", "bench", "doctor", "vectors", "profile"},
-    {"report_plots", "report_pictures", "report", "device_plots", "device_section"},
+    {"report_plots", "report_pictures", "quantize", "report", "device_plots", "device_section"},
     {"profile_cli"},
     {"proof", "arm"},
     {"cli"},

@@ -112,9 +112,7 @@ def export(
         temporary.write_bytes(edge.to_executorch().buffer)
     inputs, outputs = tensor_specs(size, "NCHW")
     notes = _NOTES.get(scheme, ())
-    return Artifact(
-        path, "executorch", scheme, inputs, outputs, delegated, fallback, quantized, notes, found
-    )
+    return Artifact(path, "executorch", scheme, inputs, outputs, delegated, fallback, quantized, notes, found)
 
 
 def _short(target: object) -> str:
@@ -134,9 +132,7 @@ def _operators(program: Any) -> tuple[dict[str, int], dict[str, int], dict[str, 
         nodes = lowered.original_module.graph.nodes
         calls = [n for n in nodes if n.op == "call_function" and "getitem" not in str(n.target)]
         delegated.update(_short(n.target) for n in calls)
-        quantized.update(
-            _short(n.target) for n in calls if any("dequantize" in str(i.target) for i in n.all_input_nodes)
-        )
+        quantized.update(_short(n.target) for n in calls if _is_quantized(n))
     delegates = {n.name for n in get_delegates(program.graph)}
     outside = [
         n
@@ -149,6 +145,12 @@ def _operators(program: Any) -> tuple[dict[str, int], dict[str, int], dict[str, 
     return dict(delegated), dict(Counter(_short(n.target) for n in outside)), dict(quantized)
 
 
+def _is_quantized(node: Any) -> bool:
+    """Whether it reads what was int8; of a convolution its weights count, for a float one may read such a tensor."""
+    sources = node.args[1:2] if "convolution" in str(node.target) else node.all_input_nodes
+    return any("dequantize" in str(source.target) for source in sources)
+
+
 def _layers(program: Any, weights: Mapping[str, FloatArray]) -> dict[str, str]:
     """Layer -> what the delegates compute it with, told by its weights."""
     from executorch.exir.lowered_backend_module import get_lowered_submodules
@@ -159,9 +161,10 @@ def _layers(program: Any, weights: Mapping[str, FloatArray]) -> dict[str, str]:
         for node in part.graph.nodes:
             if "convolution" in str(node.target):
                 source, weight = node.args[:2]
-                static = ["dequantize" in str(argument.target) for argument in (source, weight)]
                 arrays.append(_constant(part, weight))
-                precisions.append({(True, True): recipes.STATIC, (False, False): recipes.FLOAT}.get(tuple(static), "w8 or a8"))
+                static = "dequantize" in str(source.target)
+                int8 = recipes.STATIC if static else recipes.WEIGHTS
+                precisions.append(int8 if _is_quantized(node) else recipes.FLOAT)
     return dict(zip(identify(arrays, weights), precisions, strict=True))
 
 

@@ -89,7 +89,9 @@ def _mixed(content: bytes, model: Generator, layers: Mapping[str, str]) -> list[
     ]
     rules += exceptions
     return rules + [
-        {**rule, "regex": f"^{re.escape(scope)}$"} for scope in scopes[recipes.WEIGHTS] for rule in convolutions
+        {**rule, "regex": f"^{re.escape(scope)}$"}
+        for scope in scopes[recipes.WEIGHTS]
+        for rule in convolutions
     ]
 
 
