@@ -30,7 +30,7 @@ def layer_names(model: Generator) -> list[str]:
 def layer_weights(model: Generator) -> dict[str, FloatArray]:
     """Layer -> its weights (O,I,kh,kw), batch norms folded as in every export."""
     folded = fold_batch_norms(model)
-    return {name: folded.get_submodule(name).weight.detach().numpy() for name in layer_names(model)}  # type: ignore[union-attr,operator]
+    return {name: folded.get_submodule(name).weight.detach().numpy() for name in layer_names(model)}  # type: ignore[operator]
 
 
 def identify(found: Sequence[FloatArray], weights: Mapping[str, FloatArray]) -> list[str]:

@@ -173,18 +173,18 @@ def export_build(
         progress: is told a line per artifact.
     """
     model, info = load_checkpoint(checkpoint)
-    for job in wanted:
-        if recipe_layers(job, model) and job.recipe:
-            write_text(folder / RECIPES / f"{job.recipe.name}.json", job.recipe.text())
+    mixed = [job.recipe for job in wanted if recipe_layers(job, model) and job.recipe]
+    for recipe in mixed:
+        write_text(folder / RECIPES / f"{recipe.name}.json", recipe.text())
     manifest = _manifest(checkpoint, info, size)
     old = _previous(folder)
     calibration = [sample.tensors() for sample in load_composites(composites.FOLDERS["calibration"])]
     proof: Proof | None = None
     # What is current stays in the manifest, wanted or not, and whatever happens on the way.
     records = {
-        job: record
-        for r in (old.artifacts if old else ())
-        if (job := _job(r, folder)) and (record := _current(old, job, _key(job, manifest), folder))
+        made: record
+        for earlier in (old.artifacts if old else ())
+        if (made := _job(earlier, folder)) and (record := _current(old, made, _key(made, manifest), folder))
     }
     for job in wanted:
         if job in records:
@@ -375,6 +375,8 @@ def verify_build(
     measured = []
     for record in sorted(manifest.artifacts, key=lambda r: _order(Job(r.backend, r.scheme))):
         job = _job(record, folder)
+        if job is None and record.file not in damaged and record.recipe:
+            failures.append(f"{record.file}: {record.recipe.file.file} is not its recipe")
         if job is None or record.file in damaged:
             measured.append(record)
             continue

@@ -87,7 +87,7 @@ class StaticQuantizer(Quantizer):
             elif node.target in _ARITHMETIC and all(isinstance(a, Node) for a in node.args[:2]):
                 _annotate(node, dict.fromkeys(node.args[:2], _ACTIVATION))
             elif node.target is _CONCATENATION:
-                first, *others = node.args[0]
+                first, *others = node.all_input_nodes
                 shared = SharedQuantizationSpec((first, node))
                 inputs = {first: _ACTIVATION} | dict.fromkeys(others, shared)
                 node.meta["quantization_annotation"] = QuantizationAnnotation(inputs, shared, _annotated=True)

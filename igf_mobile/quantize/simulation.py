@@ -79,7 +79,7 @@ class Simulation:
             progress: called for each pair of both.
         """
         example = (torch.from_numpy(calibration[0][0]), torch.from_numpy(calibration[0][1]))
-        self._graph: GraphModule = torch.export.export(ExportGraph(model), example).module()  # type: ignore[assignment]
+        self._graph: GraphModule = torch.export.export(ExportGraph(model), example).module()
         restore_clamps(self._graph)
         slices_for_splits(self._graph)
         self._names = layer_names(model)
