@@ -17,6 +17,7 @@ from igf_mobile import profile_cli
 from igf_mobile.bench import command as bench_command
 from igf_mobile.errors import GateFailed, IgfError, NotPossible
 from igf_mobile.proof import command as proof_command
+from igf_mobile.quantize import command as quantize_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,6 +38,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(profile_cli.app, name="profile")
 app.command("eval")(proof_command.evaluate)
 app.command("bench")(bench_command.bench)
+app.command("sensitivity")(quantize_command.sensitivity)
 
 _INTERRUPTED = 130
 
@@ -145,6 +147,15 @@ def export(
     backend: Annotated[list[str] | None, typer.Option(help="Repeat for several; all by default.")] = None,
     scheme: Annotated[list[str] | None, typer.Option(help="Repeat for several; all by default.")] = None,
     size: Annotated[int, typer.Option(help="Side of the images, a multiple of 32.")] = 512,
+    recipe: Annotated[
+        Path | None, typer.Option(help="A mixed-precision recipe (JSON) to export by, beside fp32.")
+    ] = None,
+    budget_sad: Annotated[
+        str | None,
+        typer.Option(
+            help="Find the recipe with the fewest float operations whose SAD grows by at most this: 1%."
+        ),
+    ] = None,
     tolerances: Tolerances = None,
     json_: Json = False,
 ) -> None:
@@ -152,19 +163,31 @@ def export(
 
     Nothing that is current is built again. A gate that fails ends in exit code 1; the files stay.
 
-    Examples: `igf export` · `igf export --backend litert --scheme w8a8` · `igf export -c my.safetensors`
+    Examples: `igf export` · `igf export --backend litert --scheme w8a8` · `igf export -c my.safetensors` ·
+    `igf export --recipe mixed.json` · `igf export --backend litert --budget-sad 1%`
     """
     from igf_mobile import backends, gates, pipeline
     from igf_mobile.parity import load_tolerances
+    from igf_mobile.recipes import load_recipe
     from igf_mobile.report import write_report
 
     if size <= 0 or size % 32:
         raise ValueError(f"size {size} is not a positive multiple of 32")
-    wanted = pipeline.jobs(backend or backends.names(), scheme)
+    names = backend or backends.names()
+    wanted = pipeline.jobs(names, scheme, load_recipe(recipe) if recipe else None)
     rows = load_tolerances(tolerances or gates.DEFAULT_TOLERANCES)
-    manifest = pipeline.export_build(
-        _checkpoint_path(checkpoint), build, wanted, (size, size), progress=_Steps(2 * len(wanted))
-    )
+    if budget_sad:
+        if recipe or scheme or size != 512:
+            raise ValueError(
+                "--budget-sad finds the recipe itself, at 512; leave out --recipe, --scheme and --size"
+            )
+        manifest = quantize_command.export_within(
+            _checkpoint_path(checkpoint), build, names, budget_sad, _Steps(None)
+        )
+    else:
+        manifest = pipeline.export_build(
+            _checkpoint_path(checkpoint), build, wanted, (size, size), progress=_Steps(2 * len(wanted))
+        )
     failures = [sentence for record in manifest.artifacts for sentence in gates.check_artifact(record, rows)]
     report_path = write_report(build, failures)
     if json_:

@@ -6,7 +6,7 @@ spent 4 minutes of processor time on compiling its patterns (executorch 1.5.1, m
 a walk over the graph.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,13 @@ from torchao.quantization.pt2e import HistogramObserver
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
 
-from igf_mobile.pt2e import INT8_WEIGHT, is_inside
+from igf_mobile.pt2e import CONVOLUTION, INT8_WEIGHT, is_inside, layer_name, static_nodes
+from igf_mobile.recipes import FLOAT
 
 FloatArray = NDArray[np.float32]
 Pairs = Sequence[tuple[Tensor, Tensor]]
 
 _ATEN = torch.ops.aten
-_CONVOLUTION = _ATEN.conv2d.default
 _ADDITION = _ATEN.add.Tensor
 
 _SIGNED = QuantizationSpec(
@@ -49,6 +49,7 @@ def quantize_module(
     module: str,
     calibration: Sequence[tuple[FloatArray, FloatArray]],
     activations: bool,
+    layers: Mapping[str, str] | None = None,
 ) -> GraphModule:
     """The same graph, with a submodule that has int8 weights, or computes with static int8.
 
@@ -57,9 +58,10 @@ def quantize_module(
         module: a dotted name. Everything outside it stays float.
         calibration: pairs (guidance, weak_mask) that the ranges of the activations come from.
         activations: int8 too, or the weights alone (then one pair of any content will do).
+        layers: of a recipe, layer -> precision, where not all layers are the same.
     """
     pairs = [(torch.from_numpy(guidance), torch.from_numpy(mask)) for guidance, mask in calibration]
-    prepared = prepare_pt2e(exported, ModuleQuantizer(module, pairs, activations))
+    prepared = prepare_pt2e(exported, ModuleQuantizer(module, pairs, activations, layers))
     with torch.no_grad():
         for pair in pairs:
             prepared(*pair)
@@ -75,27 +77,34 @@ class ModuleQuantizer(Quantizer):
     nothing.
     """
 
-    def __init__(self, module: str, pairs: Pairs, activations: bool) -> None:
+    def __init__(
+        self, module: str, pairs: Pairs, activations: bool, layers: Mapping[str, str] | None = None
+    ) -> None:
         """Arguments as in `quantize_module`."""
         self.module = module
         self.pairs = pairs
         self.activations = activations
+        self.layers = layers
 
     def annotate(self, model: GraphModule) -> GraphModule:
         """Mark what is to be observed; called by `prepare_pt2e`."""
         minima = _minima(model, self.pairs)
+        static = static_nodes(model, self.module, self.layers) if self.activations else []
         for node in model.graph.nodes:
-            if node.target not in (_CONVOLUTION, _ADDITION) or not is_inside(node, self.module):
+            if node.target not in (CONVOLUTION, _ADDITION) or not is_inside(node, self.module):
                 continue
-            sources = node.args[:1] if node.target is _CONVOLUTION else node.args[:2]
+            sources = node.args[:1] if node.target is CONVOLUTION else node.args[:2]
             specs: dict[Node, QuantizationSpec] = {}
-            if self.activations:
+            if node in static:
                 specs |= {source: _UNSIGNED if minima[source] >= 0.0 else _SIGNED for source in sources}
-            if node.target is _CONVOLUTION:
+            if node.target is CONVOLUTION and self._is_int8(node):
                 specs[node.args[1]] = INT8_WEIGHT
             if specs:
                 node.meta["quantization_annotation"] = QuantizationAnnotation(specs, _annotated=True)
         return model
+
+    def _is_int8(self, convolution: Node) -> bool:
+        return self.layers is None or self.layers[layer_name(convolution)] != FLOAT
 
     def validate(self, model: GraphModule) -> None:
         """Nothing to check here: the exporter counts what is int8 in the finished file."""

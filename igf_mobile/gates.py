@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from igf_mobile import composites, schemes
+from igf_mobile import composites, recipes
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.files import sha256_of, write_text
 from igf_mobile.manifest import ArtifactRecord, Manifest, check_files
@@ -20,7 +20,10 @@ OPERATORS = "operators"
 """The step under which a tolerance bounds the operators that fell back."""
 
 CONVOLUTIONS = 26
-"""Convolutions of the network proper; `w8a8` must have them all in int8."""
+"""Convolutions of the network proper; the schemes of `_QUANTIZED` must have them all."""
+
+_QUANTIZED = {"w8a8": "int8", "p4": "palettized"}
+"""Scheme -> what `ArtifactRecord.quantized` counts of its convolutions."""
 
 
 def check_build(manifest: Manifest, folder: Path, checkpoint: Path) -> list[str]:
@@ -41,7 +44,8 @@ def check_build(manifest: Manifest, folder: Path, checkpoint: Path) -> list[str]
 def check_artifact(record: ArtifactRecord, tolerances: Sequence[Tolerance]) -> list[str]:
     """Distances, fallen-back operators and int8 convolutions of one artifact."""
     name = f"{record.backend} {record.scheme}"
-    sentences = []
+    sentences = _check_recipe(record, name)
+    tolerances = _rows_for(record, tolerances)
     if record.parity is not None:
         distances = [t for t in tolerances if t.step != OPERATORS]
         sentences += failures(record.backend, record.scheme, record.parity, distances)
@@ -59,11 +63,43 @@ def check_artifact(record: ArtifactRecord, tolerances: Sequence[Tolerance]) -> l
     if not fallen <= limit:  # so that a NaN limit fails
         which = ", ".join(f"{count} {operator}" for operator, count in sorted(record.fallback.items()))
         sentences.append(f"{name}: {fallen} operators fell back ({which}), {limit:.0f} are expected")
-    if schemes.get(record.scheme).activations == "int8":
-        int8 = sum(count for operator, count in record.quantized.items() if "conv" in operator.lower())
-        if int8 != CONVOLUTIONS:
-            sentences.append(f"{name}: {int8} of {CONVOLUTIONS} convolutions are int8; the rest stayed float")
+    found = sum(count for operator, count in record.quantized.items() if "conv" in operator.lower())
+    if record.recipe is not None:
+        wanted = list(record.recipe.wanted.values()).count(recipes.STATIC)
+        if wanted and found != wanted:  # weight-only layers alone are no int8 operators in every runtime
+            sentences.append(f"{name}: {found} convolutions are int8, {wanted} in the recipe")
+    elif (kind := _QUANTIZED.get(record.scheme)) and found != CONVOLUTIONS:
+        sentences.append(f"{name}: {found} of {CONVOLUTIONS} convolutions are {kind}; the rest stayed float")
     return sentences
+
+
+def _check_recipe(record: ArtifactRecord, name: str) -> list[str]:
+    """Each layer against the artifact's recipe, and the matte against the recipe's own limit."""
+    if record.recipe is None:
+        return []
+    wanted, found = record.recipe.wanted, record.recipe.found
+    sentences = [
+        f"{name}: {layer} is {found.get(layer, 'absent')} in the file, {precision} in the recipe"
+        for layer, precision in wanted.items()
+        if found.get(layer) != precision
+    ]
+    limit = record.recipe.max_sad_ratio
+    if limit is not None and record.parity is not None:
+        ratio = record.parity.matte.sad / record.parity.float_matte.sad
+        if not ratio <= limit:
+            sentences.append(f"{name}: matte sad_ratio is {ratio:.5g}, above the recipe's {limit:.5g}")
+    return sentences
+
+
+def _rows_for(record: ArtifactRecord, tolerances: Sequence[Tolerance]) -> Sequence[Tolerance]:
+    """A recipe without gates of its own is held to those of the coarsest scheme it takes layers from."""
+    if record.recipe is None or any(
+        (t.backend, t.scheme) == (record.backend, record.scheme) for t in tolerances
+    ):
+        return tolerances
+    precisions = record.recipe.wanted.values()
+    scheme = next(p for p in (recipes.STATIC, recipes.WEIGHTS) if p in precisions)
+    return [dataclasses.replace(t, scheme=record.scheme) for t in tolerances if t.scheme == scheme]
 
 
 def check_distinct(alphas: Mapping[str, Sequence[FloatArray]]) -> list[str]:

@@ -29,6 +29,19 @@ class FileRecord:
 
 
 @dataclass(frozen=True)
+class RecipeRecord:
+    """The recipe of an artifact, and whether it was followed."""
+
+    file: FileRecord
+    wanted: dict[str, str]
+    """Layer -> precision, as the recipe says."""
+    found: dict[str, str]
+    """Layer -> precision, as counted in the artifact."""
+    max_sad_ratio: float | None
+    """The recipe's own gate on the matte."""
+
+
+@dataclass(frozen=True)
 class ArtifactRecord:
     """One exported artifact."""
 
@@ -37,6 +50,7 @@ class ArtifactRecord:
     bytes: int
     backend: str
     scheme: str
+    """A scheme's name, or that of `recipe`."""
     key: str
     """Hash of everything that decides the artifact; the same key means nothing to rebuild."""
     inputs: tuple[TensorSpec, ...]
@@ -49,6 +63,7 @@ class ArtifactRecord:
     """The runtime that measured `parity`, or "not run: reason"."""
     parity: Parity | None
     latency: Latency | None
+    recipe: RecipeRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -127,4 +142,9 @@ def check_files(manifest: Manifest, folder: Path) -> list[str]:
             problems.append(
                 f"{record.file} does not have the sha256 of the manifest; it was changed or damaged"
             )
+        if record.recipe is not None:
+            recipe = record.recipe.file
+            path = Path(folder) / recipe.file
+            if not path.exists() or sha256_of(path) != recipe.sha256:
+                problems.append(f"{record.file}: its recipe {recipe.file} is absent or was changed")
     return problems

@@ -1,13 +1,18 @@
 """How much of a MIL program is int8, counted in the file and not in what was asked for."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from igf_mobile.mil_reference import MilProgram
+from igf_mobile.layers import FloatArray, identify
+from igf_mobile.mil_reference import MilProgram, is_float16
+from igf_mobile.recipes import FLOAT, STATIC, WEIGHTS
 from igf_mobile.schemes import Scheme
+
+_STORED_AS = {"int8": "constexpr_affine_dequantize", "palette4": "constexpr_lut_to_dense"}
+"""Numbers of a scheme's weights -> the operator that unpacks them."""
 
 
 @dataclass(frozen=True)
@@ -15,9 +20,9 @@ class Census:
     """Counts of operators."""
 
     int8: dict[str, int]
-    """Operator -> how many compute with int8 weights or on int8 activations."""
+    """Operator -> how many compute with int8 or palettized weights or on int8 activations."""
     left_float: dict[str, int]
-    """Weight name -> 1 for each convolution that the scheme wants in int8 and that is not."""
+    """Weight name -> 1 for each convolution that the scheme wants in int8 or palettized and that is not."""
     between: dict[str, int]
     """Operator -> how many are float although they lie between two int8 convolutions."""
 
@@ -30,7 +35,7 @@ def take(path: Path, scheme: Scheme) -> Census:
     Raises:
         DamagedFile: the package is not whole.
     """
-    if scheme.weights != "int8":
+    if scheme.weights not in _STORED_AS:
         return Census({}, {}, {})
     int8: Counter[str] = Counter()
     left_float: Counter[str] = Counter()
@@ -38,7 +43,7 @@ def take(path: Path, scheme: Scheme) -> Census:
     operations = MilProgram(path).operations
     for op in operations:
         if op.op_type == "conv":
-            weights_are = _comes_from(op.weight, "constexpr_affine_dequantize")
+            weights_are = _comes_from(op.weight, _STORED_AS[scheme.weights])
             if weights_are and (_comes_from(op.x, "dequantize") or not activations):
                 int8["conv"] += 1
             else:
@@ -47,6 +52,26 @@ def take(path: Path, scheme: Scheme) -> Census:
             int8["add"] += 1
     between = Counter(op.op_type for op in _between_convolutions(operations)) if activations else {}
     return Census(dict(int8), dict(left_float), dict(between))
+
+
+def layers_found(path: Path, weights: Mapping[str, FloatArray]) -> dict[str, str]:
+    """Layer -> what the package computes it with (of `recipes.PRECISIONS`, or the type it has).
+
+    Raises:
+        DamagedFile: the package is not whole.
+        IgfError: a convolution is of no layer.
+    """
+    program = MilProgram(path)
+    convolutions = [op for op in program.operations if op.op_type == "conv"]
+    names = identify([program.weight(op) for op in convolutions], weights)
+    return {name: _precision(op) for name, op in zip(names, convolutions, strict=True)}
+
+
+def _precision(convolution: Any) -> str:
+    if _comes_from(convolution.weight, _STORED_AS["int8"]):
+        return STATIC if _comes_from(convolution.x, "dequantize") else WEIGHTS
+    kinds = {is_float16(var) for var in (convolution.x, convolution.weight)}
+    return FLOAT if kinds == {False} else "float16"
 
 
 def _is_int8_addition(op: Any) -> bool:

@@ -150,6 +150,26 @@ def _constexpr_affine_dequantize(quantized_data: Any, zero_point: Any, scale: An
     return _dequantize(quantized_data, scale, zero_point, axis)
 
 
+def _constexpr_lut_to_dense(indices: Any, lut: Any, shape: Any = None, vector_axis: Any = None) -> Tensor:
+    """Palettes of numbers: one for all (iOS 16: packed indices), or one per block of the tensor (iOS 18)."""
+    if shape is not None:
+        palette, sides = _tensor(lut), _ints(shape)
+        bits = max(1, len(palette) - 1).bit_length()
+        packed = np.unpackbits(np.asarray(indices, np.uint8), bitorder="little")
+        count = int(np.prod(sides))
+        numbers = packed[: bits * count].reshape(count, bits) @ (1 << np.arange(bits))
+        return palette[torch.from_numpy(numbers)].reshape(sides)
+    at = torch.from_numpy(np.asarray(indices).astype(np.int64))
+    palettes = np.asarray(lut, np.float32)
+    if palettes.shape[-1] != 1:
+        raise IgfError(
+            f"constexpr_lut_to_dense with palettes of vectors ({palettes.shape[-1]}) is not supported"
+        )
+    for axis, (side, blocks) in enumerate(zip(at.shape, palettes.shape[:-2], strict=True)):
+        palettes = palettes.repeat(side // blocks, axis=axis)
+    return torch.gather(torch.from_numpy(palettes[..., 0]), -1, at[..., None])[..., 0]
+
+
 def _matmul(x: Any, y: Any, transpose_x: bool = False, transpose_y: bool = False) -> Tensor:
     left, right = _tensor(x), _tensor(y)
     return (left.mT if transpose_x else left) @ (right.mT if transpose_y else right)
@@ -189,5 +209,6 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "quantize": _quantize,
     "dequantize": _dequantize,
     "constexpr_affine_dequantize": _constexpr_affine_dequantize,
+    "constexpr_lut_to_dense": _constexpr_lut_to_dense,
 }
 """MIL operator -> what it computes."""

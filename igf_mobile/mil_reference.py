@@ -99,8 +99,13 @@ class MilProgram:
         outputs = {name: values[name].numpy().astype(np.float32) for name in self.outputs}
         return Evaluation(outputs, max_abs)
 
+    def weight(self, convolution: Any) -> FloatArray:
+        """The weights (O,I,kh,kw) of one of the operations, unpacked."""
+        value = _argument(convolution.weight, self._weights)
+        return value.numpy() if isinstance(value, Tensor) else np.asarray(value, np.float32)
+
     def _evaluate_constants(self) -> dict[str, Tensor]:
-        """The weights that are stored as int8, once for all runs."""
+        """The weights that are stored as int8 or as palettes, once for all runs."""
         constants = [op for op in self.operations if op.op_type.startswith("constexpr_")]
         return {op.outputs[0].name: _compute(op, {}) for op in constants}
 
@@ -124,7 +129,7 @@ def _compute(op: Any, values: Mapping[str, Any]) -> Tensor:
         result = OPERATORS[op.op_type](**arguments)
     except (TypeError, RuntimeError) as error:
         raise IgfError(f"operator {op.op_type} ({op.outputs[0].name}): {error}") from error
-    return result.half().float() if _is_float16(op.outputs[0]) else result
+    return result.half().float() if is_float16(op.outputs[0]) else result
 
 
 def _argument(var: Any, values: Mapping[str, Any]) -> Any:
@@ -133,7 +138,8 @@ def _argument(var: Any, values: Mapping[str, Any]) -> Any:
     return values.get(var.name, var.val)
 
 
-def _is_float16(var: Any) -> bool:
+def is_float16(var: Any) -> bool:
+    """Does the file give this tensor 16 bits?"""
     from coremltools.converters.mil.mil import types
 
     return bool(var.dtype == types.fp16)

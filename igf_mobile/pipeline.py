@@ -8,27 +8,29 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
-from igf_mobile import backends, composites, gates, schemes
+from igf_mobile import backends, composites, gates, recipes, schemes
 from igf_mobile.backends.base import Backend, BackendUnavailable, FloatArray, Runner
 from igf_mobile.checkpoint import CheckpointInfo, load_checkpoint
 from igf_mobile.composites import CompositeSample, load_composites
 from igf_mobile.device_case import write_device_case
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.evaluate import unknown_band
-from igf_mobile.files import sha256_of, size_of
+from igf_mobile.files import sha256_of, size_of, write_text
 from igf_mobile.images import write_alpha
 from igf_mobile.latency import Latency, measure
+from igf_mobile.layers import layer_names
 from igf_mobile.manifest import (
     SCHEMA_VERSION,
     ArtifactRecord,
     FileRecord,
     Manifest,
+    RecipeRecord,
     check_files,
     load_manifest,
     save_manifest,
@@ -38,10 +40,12 @@ from igf_mobile.metrics import AlphaMetrics, alpha_metrics
 from igf_mobile.model import Generator
 from igf_mobile.parity import EXPORTED, QUANTIZED, Parity, Tolerance, compare
 from igf_mobile.quiet import output_to
+from igf_mobile.recipes import Recipe
 from igf_mobile.samples import load_samples
 
 FLOAT = "float"
 MATTES = "mattes"
+RECIPES = "recipes"
 LOG = "export.log"
 _NOT_MEASURED = "not run: not measured yet"
 _WARM_UP, _ITERATIONS = 5, 30
@@ -85,6 +89,8 @@ class Job:
 
     backend: str
     scheme: str
+    """A scheme's name, or that of `recipe`."""
+    recipe: Recipe | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -93,17 +99,24 @@ class Job:
 
 
 def _order(job: Job) -> tuple[str, int]:
-    """By backend, then as in `schemes`: fp32 comes before what is compared with it."""
-    return job.backend, list(schemes.SCHEMES).index(job.scheme)
+    """By backend, then as in `schemes`: fp32 comes before what is compared with it; recipes come last."""
+    order = list(schemes.SCHEMES)
+    return job.backend, order.index(job.scheme) if job.scheme in order else len(order)
 
 
-def jobs(backend_names: Sequence[str], scheme_names: Sequence[str] | None = None) -> list[Job]:
+def jobs(
+    backend_names: Sequence[str], scheme_names: Sequence[str] | None = None, recipe: Recipe | None = None
+) -> list[Job]:
     """What to export: the schemes asked for, or all that each backend has, fp32 first.
+
+    With a recipe: it, and no scheme but fp32 unless it is asked for.
 
     Raises:
         ValueError: an unknown backend, or a scheme that one of the backends does not have.
     """
     result = []
+    if recipe is not None:
+        scheme_names = scheme_names or ["fp32"]
     for name in backend_names:
         available = backends.get(name).schemes
         for scheme in scheme_names or available:
@@ -111,7 +124,25 @@ def jobs(backend_names: Sequence[str], scheme_names: Sequence[str] | None = None
                 raise ValueError(f"{name} has no scheme {scheme!r}; it has {', '.join(available)}")
         wanted = set(scheme_names or available) | {"fp32"}  # the step to the float artifact is always there
         result += [Job(name, scheme) for scheme in available if scheme in wanted]
+        if recipe is not None:
+            result.append(Job(name, recipe.name, recipe))
     return result
+
+
+def recipe_layers(job: Job, model: Generator) -> dict[str, str] | None:
+    """Layer -> precision of a job with a recipe; None of one without.
+
+    Raises:
+        ValueError: the recipe does not fit the network or the backend, or is a scheme by another name.
+    """
+    if job.recipe is None:
+        return None
+    layers = job.recipe.resolve(layer_names(model))
+    recipes.check_precisions(job.recipe.name, layers, job.backend, backends.get(job.backend).layer_precisions)
+    if len(kinds := set(layers.values())) == 1:
+        scheme = {recipes.FLOAT: "fp32"}.get(kind := kinds.pop(), kind)
+        raise ValueError(f"recipe {job.recipe.name!r} gives every layer {kind}: that is scheme {scheme}")
+    return layers
 
 
 @dataclass(frozen=True)
@@ -141,15 +172,18 @@ def export_build(
         progress: is told a line per artifact.
     """
     model, info = load_checkpoint(checkpoint)
+    mixed = [job.recipe for job in wanted if recipe_layers(job, model) and job.recipe]
+    for recipe in mixed:
+        write_text(folder / RECIPES / f"{recipe.name}.json", recipe.text())
     manifest = _manifest(checkpoint, info, size)
     old = _previous(folder)
     calibration = [sample.tensors() for sample in load_composites(composites.FOLDERS["calibration"])]
     proof: Proof | None = None
     # What is current stays in the manifest, wanted or not, and whatever happens on the way.
     records = {
-        job: record
-        for job in (Job(r.backend, r.scheme) for r in (old.artifacts if old else ()))
-        if (record := _current(old, job, _key(job, manifest), folder))
+        made: record
+        for earlier in (old.artifacts if old else ())
+        if (made := _job(earlier, folder)) and (record := _current(old, made, _key(made, manifest), folder))
     }
     for job in wanted:
         if job in records:
@@ -226,9 +260,11 @@ def _export(
 ) -> ArtifactRecord:
     backend = backends.get(job.backend)
     path = folder / f"{manifest.name}-{job.name}{backend.suffix}"
+    layers = recipe_layers(job, model)
+    more = {} if layers is None else {"layers": layers}
     with output_to(folder / LOG):
         artifact = backend.export(
-            model, job.scheme, calibration, path, file_metadata(manifest, job), manifest.size
+            model, job.scheme, calibration, path, file_metadata(manifest, job), manifest.size, **more
         )
     return ArtifactRecord(
         file=path.name,
@@ -246,7 +282,27 @@ def _export(
         ran_on=_NOT_MEASURED,
         parity=None,
         latency=None,
+        recipe=_recipe_record(job.recipe, layers, artifact.layers, folder) if job.recipe and layers else None,
     )
+
+
+def _recipe_record(
+    recipe: Recipe, layers: Mapping[str, str], found: Mapping[str, str], folder: Path
+) -> RecipeRecord:
+    name = f"{RECIPES}/{recipe.name}.json"
+    file = FileRecord(name, sha256_of(folder / name), size_of(folder / name))
+    return RecipeRecord(file, dict(layers), dict(found), recipe.max_sad_ratio)
+
+
+def _job(record: ArtifactRecord, folder: Path) -> Job | None:
+    """The job that made an artifact; None where its recipe is not there any more."""
+    if record.recipe is None:
+        return Job(record.backend, record.scheme)
+    try:
+        recipe = recipes.load_recipe(folder / record.recipe.file.file)
+    except (DamagedFile, ValueError):
+        return None
+    return Job(record.backend, record.scheme, recipe) if recipe.name == record.scheme else None
 
 
 def _measured(
@@ -317,8 +373,10 @@ def verify_build(
     cache: dict[str, Outputs] = {}
     measured = []
     for record in sorted(manifest.artifacts, key=lambda r: _order(Job(r.backend, r.scheme))):
-        job = Job(record.backend, record.scheme)
-        if record.file in damaged:
+        job = _job(record, folder)
+        if job is None and record.file not in damaged and record.recipe:
+            failures.append(f"{record.file}: {record.recipe.file.file} is not its recipe")
+        if job is None or record.file in damaged:
             measured.append(record)
             continue
         progress(f"{job.name}: running")
@@ -373,8 +431,10 @@ def file_metadata(manifest: Manifest, job: Job) -> dict[str, str]:
         "checkpoint_sha256": manifest.checkpoint.sha256,
         "scheme": job.scheme,
     }
-    if job.scheme == "w8a8":
+    if job.scheme == "w8a8" or (job.recipe and job.recipe.uses(recipes.STATIC)):
         metadata["calibration_sha256"] = manifest.calibration.sha256
+    if job.recipe:
+        metadata["recipe_sha256"] = job.recipe.sha256
     return metadata
 
 

@@ -18,8 +18,10 @@ from igf_mobile.devices import Comparison, stored
 from igf_mobile.files import write_text
 from igf_mobile.manifest import ArtifactRecord, Manifest, load_manifest
 from igf_mobile.parity import IDENTICAL_DB, load_tolerances
+from igf_mobile.quantize.plot import plot
+from igf_mobile.quantize.sensitivity import Sensitivity, load
 from igf_mobile.report_pictures import BACKGROUND, HEAT_COLOURS, HEAT_STEPS, strips
-from igf_mobile.report_plots import is_reference, plots, sad_ratio
+from igf_mobile.report_plots import Plot, is_reference, plots, sad_ratio
 
 if TYPE_CHECKING:
     import jinja2
@@ -158,6 +160,7 @@ def _page(manifest: Manifest, folder: Path, failures: Sequence[str] | None) -> d
         "not_run": _grouped((row.why_not, row.name) for row in rows if row.status == "not run"),
         "float_matte": next((row.record.parity.float_matte for row in rows if row.record.parity), None),
         "plots": plots(manifest.artifacts),
+        "sensitivity": _sensitivity(manifest, folder),
         "strips": strips(folder / "mattes", run),
         "tensors": _grouped(((row.record.inputs, row.record.outputs), row.name) for row in rows),
         "schemes": schemes.SCHEMES,
@@ -169,6 +172,14 @@ def _page(manifest: Manifest, folder: Path, failures: Sequence[str] | None) -> d
         "heat_colours": HEAT_COLOURS,
         "heat_top": HEAT_STEPS / 255.0,
     }
+
+
+def _sensitivity(manifest: Manifest, folder: Path) -> tuple[Sensitivity, Plot] | None:
+    """The ranking in the folder and its plot, where it is of the build's checkpoint."""
+    found = load(folder)
+    if found is None or found.checkpoint_sha256 != manifest.checkpoint.sha256:
+        return None
+    return found, plot(found)
 
 
 def _names(sentence: str, record: ArtifactRecord) -> bool:

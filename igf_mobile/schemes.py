@@ -29,6 +29,7 @@ SCHEMES: dict[str, Scheme] = {
         Scheme("fp16", "float16", "float16", False, "float16 weights; arithmetic as the runtime chooses"),
         Scheme("w8", "int8", "float32", False, "int8 weights, one scale per channel; float arithmetic"),
         Scheme("w8a8", "int8", "int8", True, "static int8: weights per channel, activations calibrated"),
+        Scheme("p4", "palette4", "float16", False, "weights of 16 values each, 4-bit; float16 arithmetic"),
     )
 }
 

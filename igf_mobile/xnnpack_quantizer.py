@@ -6,6 +6,7 @@ is a walk over the graph: every convolution, addition and product of the submodu
 output range; concatenation, upsampling and slices share the range of what they move.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -18,10 +19,9 @@ from torchao.quantization.pt2e.quantizer import (
     SharedQuantizationSpec,
 )
 
-from igf_mobile.pt2e import INT8_WEIGHT, is_inside
+from igf_mobile.pt2e import CONVOLUTION, INT8_WEIGHT, is_inside, static_nodes
 
 _ATEN = torch.ops.aten
-_CONVOLUTION = _ATEN.conv2d.default
 _RELU = _ATEN.relu.default
 _ARITHMETIC = (_ATEN.add.Tensor, _ATEN.mul.Tensor)
 _CONCATENATION = _ATEN.cat.default
@@ -59,7 +59,7 @@ class WeightQuantizer(Quantizer):
     def annotate(self, model: GraphModule) -> GraphModule:
         """Mark what is to be observed; called by `prepare_pt2e`."""
         for node in model.graph.nodes:
-            if node.target is _CONVOLUTION and is_inside(node, self.module) and not _is_depthwise(node):
+            if node.target is CONVOLUTION and is_inside(node, self.module) and not _is_depthwise(node):
                 source, weight = node.args[:2]
                 node.meta["quantization_annotation"] = QuantizationAnnotation(
                     {source: _DYNAMIC, weight: INT8_WEIGHT}, _annotated=True
@@ -73,21 +73,21 @@ class WeightQuantizer(Quantizer):
 class StaticQuantizer(Quantizer):
     """`w8a8`: static int8 in the submodule `module` (a dotted name); everything else stays float."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, layers: Mapping[str, str] | None = None) -> None:
+        """`layers`: of a recipe, layer -> precision; None: all of them `w8a8`."""
         self.module = module
+        self.layers = layers
 
     def annotate(self, model: GraphModule) -> GraphModule:
         """Mark what is to be observed; called by `prepare_pt2e`."""
-        for node in model.graph.nodes:
-            if node.op != "call_function" or not is_inside(node, self.module):
-                continue
-            if node.target is _CONVOLUTION:
+        for node in static_nodes(model, self.module, self.layers):
+            if node.target is CONVOLUTION:
                 source, weight = node.args[:2]
                 _annotate(node, {source: _ACTIVATION, weight: INT8_WEIGHT})
             elif node.target in _ARITHMETIC and all(isinstance(a, Node) for a in node.args[:2]):
                 _annotate(node, dict.fromkeys(node.args[:2], _ACTIVATION))
             elif node.target is _CONCATENATION:
-                first, *others = node.args[0]
+                first, *others = node.all_input_nodes
                 shared = SharedQuantizationSpec((first, node))
                 inputs = {first: _ACTIVATION} | dict.fromkeys(others, shared)
                 node.meta["quantization_annotation"] = QuantizationAnnotation(inputs, shared, _annotated=True)

@@ -80,6 +80,7 @@ import torch
 from igf_mobile.backends.base import Artifact, Backend, BackendUnavailable, tensor_specs
 from igf_mobile.checkpoint import read_safetensors
 from igf_mobile.files import atomic_path
+from igf_mobile.layers import layer_names
 from igf_mobile.model import Generator
 from safetensors.torch import save
 
@@ -90,7 +91,7 @@ mutants = {}  # scheme -> what is wrong with it, when it is exported or when it 
 unavailable = None  # why it cannot run here
 
 
-def export(model, scheme, calibration, path, metadata, size=(512, 512)):
+def export(model, scheme, calibration, path, metadata, size=(512, 512), layers=None):
     mutant = mutants.get(scheme)
     if mutant == "killed":
         raise KeyboardInterrupt
@@ -100,15 +101,24 @@ def export(model, scheme, calibration, path, metadata, size=(512, 512)):
         metadata["calibration_sha256"] = "0" * 64
     if mutant == "other checkpoint":
         metadata["checkpoint_sha256"] = "0" * 64
-    assert (scheme != "w8a8") == ("calibration_sha256" not in metadata)
+    assert (scheme != "w8a8" and layers is None) == ("calibration_sha256" not in metadata)
     with atomic_path(path) as temporary:
         # One key: safetensors writes several in any order, and the bytes would vary.
         temporary.write_bytes(save(model.state_dict(), {"all": json.dumps(metadata)}))
     fallback = {"RESIZE_BILINEAR": 2, "MEAN": 1} if mutant == "fallback" else {}
     int8 = {"CONV_2D": 22 if mutant == "left float" else 23, "DEPTHWISE_CONV_2D": 3, "ADD": 3}
     inputs, outputs = tensor_specs(size, "NCHW")
+    quantized = int8 if scheme == "w8a8" else {}
+    found = dict(layers or {})
+    if layers is not None:
+        if mutant == "one layer left float":
+            found[next(name for name in found if found[name] == "w8a8")] = "float32"
+        if mutant == "two layers swapped":
+            names = layer_names(model)
+            found[names[0]], found[names[-1]] = found[names[-1]], found[names[0]]
+        quantized = {"CONV_2D": list(found.values()).count("w8a8")}
     return Artifact(
-        path, "fake", scheme, inputs, outputs, {"CONV_2D": 22}, fallback, int8 if scheme == "w8a8" else {}
+        path, "fake", scheme, inputs, outputs, {"CONV_2D": 22}, fallback, quantized, (), found
     )
 
 
@@ -131,7 +141,7 @@ class Runner:
             guidance, weak_mask = weak_mask.repeat(3, axis=1), guidance.mean(axis=1, keepdims=True)
         with torch.inference_mode():
             alpha, coefficients = self.model(*(torch.from_numpy(x.copy()) for x in (guidance, weak_mask)))
-        noise = NOISE["fp32" if mutant == "not quantized" else self.scheme]
+        noise = NOISE.get("fp32" if mutant == "not quantized" else self.scheme, 2e-3)
         random = np.random.default_rng(0)
         alpha, coefficients = (
             (x.numpy() + noise * random.standard_normal(x.shape)).astype(np.float32) for x in (alpha, coefficients)
@@ -164,6 +174,7 @@ BACKEND = Backend(
     load=load,
     runs_here=lambda: unavailable,
     read_metadata=lambda path: json.loads(read_safetensors(path)[1]["all"]),
+    layer_precisions=("float32", "w8a8"),
 )
 '''
 

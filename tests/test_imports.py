@@ -21,7 +21,7 @@ VENDORS = (
 
 # Style guide, "Direction": a module imports from its own row and the rows above, never from those below.
 ROWS = (
-    {"errors", "schemes", "latency", "quiet"},
+    {"errors", "schemes", "latency", "quiet", "recipes"},
     {"files", "metrics", "two_colour", "distributed"},
     {"colour_regression"},
     {"start"},
@@ -29,13 +29,14 @@ ROWS = (
     {"model", "discriminator", "parity", "composites"},
     {"losses", "checkpoint", "blocks", "data"},
     {"graph"},
-    {"xnnpack_quantizer", "coreml_quantizer", "mil_census", "mil_operators", "mil_reference", "mlpackage"},
+    {"layers", "tflite_layers", "pt2e", "xnnpack_quantizer", "coreml_quantizer", "coreml_palettes"},
+    {"mil_census", "mil_operators", "mil_reference", "mlpackage"},
     {"backends", "manifest", "device_report", "compare"},
     {"full_resolution"},
     {"matting", "evaluate", "gates", "device_checks", "device_reader"},
     {"device_fixture", "devices"},
     {"training_state", "train", "pipeline", "doctor", "vectors", "profile"},
-    {"report_plots", "report_pictures", "report", "device_plots", "device_section"},
+    {"report_plots", "report_pictures", "quantize", "report", "device_plots", "device_section"},
     {"profile_cli"},
     {"proof", "arm", "bench"},
     {"cli"},

@@ -142,6 +142,25 @@ CASES: list[tuple[str, dict[str, Any], Any]] = [
         {"quantized_data": Q.numpy(), "zero_point": np.int8(0), "scale": SCALES, "axis": np.int32(1)},
         Q.float() * torch.from_numpy(SCALES).view(1, 4, 1, 1),
     ),
+    (
+        # iOS 16: two bits a number, the first in the lowest bits: 0, 3, 2, 1, then 3
+        "constexpr_lut_to_dense",
+        {
+            "indices": np.array([0b01_10_11_00, 0b11], np.uint8),
+            "lut": np.array([10.0, 20.0, 30.0, 40.0], np.float16),
+            "shape": np.array([5, 1], np.uint32),
+        },
+        torch.tensor([[10.0], [40.0], [30.0], [20.0], [40.0]]),
+    ),
+    (
+        # iOS 18: four rows, a palette for each two of them
+        "constexpr_lut_to_dense",
+        {
+            "indices": np.array([[0, 1, 1], [1, 0, 0], [1, 1, 0], [0, 0, 1]], np.uint8),
+            "lut": np.array([1.0, 2.0, 30.0, 40.0], np.float16).reshape(2, 1, 2, 1),
+        },
+        torch.tensor([[1.0, 2.0, 2.0], [2.0, 1.0, 1.0], [40.0, 40.0, 30.0], [30.0, 30.0, 40.0]]),
+    ),
 ]
 
 
@@ -167,6 +186,11 @@ def test_every_operator_has_a_case() -> None:
         ("concat", {"values": [X], "axis": 1, "interleave": True}, "interleave"),
         ("slice_by_index", {"x": X, "begin": [0], "end": [1], "squeeze_mask": [True]}, "squeeze_mask"),
         ("avg_pool", {"x": X, "kernel_sizes": [2, 2], "ceil_mode": True}, "ceil_mode"),
+        (
+            "constexpr_lut_to_dense",
+            {"indices": np.zeros((2, 2), np.uint8), "lut": np.zeros((1, 1, 4, 2)), "vector_axis": 0},
+            "palettes of vectors",
+        ),
     ],
 )
 def test_unsupported_arguments_are_refused(name: str, arguments: dict[str, Any], complaint: str) -> None:

@@ -15,6 +15,7 @@ def test_names_and_formats() -> None:
         "fp16": ("float16", "float16", False),
         "w8": ("int8", "float32", False),
         "w8a8": ("int8", "int8", True),
+        "p4": ("palette4", "float16", False),
     }
     assert all(name == scheme.name == schemes.get(name).name for name, scheme in SCHEMES.items())
 
@@ -23,7 +24,7 @@ def test_names_and_formats() -> None:
 def test_a_wrong_name_lists_the_choices(name: str) -> None:
     with pytest.raises(ValueError) as raised:
         schemes.get(name)
-    assert str(raised.value) == f"scheme {name!r} is not one of fp32, fp16, w8, w8a8"
+    assert str(raised.value) == f"scheme {name!r} is not one of fp32, fp16, w8, w8a8, p4"
 
 
 @pytest.mark.parametrize(("activations", "calibration"), [("int8", False), ("float32", True)])

@@ -86,6 +86,8 @@ class Artifact:
     quantized: Mapping[str, int] = field(default_factory=dict)
     """Operator name -> count of operators with int8 weights or activations."""
     notes: tuple[str, ...] = ()
+    layers: Mapping[str, str] = field(default_factory=dict)
+    """Layer -> the precision the file computes it with; of recipes only."""
 
 
 class Runner(Protocol):
@@ -117,6 +119,8 @@ class Backend:
     """None where `load` works on this machine, otherwise the reason why not."""
     read_metadata: Callable[[Path], dict[str, str]]
     """The metadata written into the file (name, version, licence, checkpoint hash)."""
+    layer_precisions: tuple[str, ...] = ()
+    """What a recipe may ask of a layer (`recipes.PRECISIONS`); none: no recipes."""
 
 
 class ExportFunction(Protocol):
@@ -130,15 +134,18 @@ class ExportFunction(Protocol):
         path: Path,
         metadata: Mapping[str, str],
         size: tuple[int, int] = (512, 512),
+        layers: Mapping[str, str] | None = None,
     ) -> Artifact:
         """Write `path`.
 
         Args:
             model: an `igf_mobile.model.Generator` in eval mode.
-            scheme: one of the backend's schemes.
-            calibration: pairs (guidance (1,3,H,W), weak_mask (1,1,H,W)); used by `w8a8` only.
+            scheme: one of the backend's schemes, or a recipe's name.
+            calibration: pairs (guidance (1,3,H,W), weak_mask (1,1,H,W)); used for int8 activations only.
             path: where the artifact goes; its folder exists.
             metadata: written into the file.
             size: (H, W), multiples of 32.
+            layers: a recipe's layers, all of them, each with one of `layer_precisions`; given to backends that
+                have those, for recipes alone.
         """
         ...

@@ -10,14 +10,14 @@ import logging
 import platform
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from igf_mobile import schemes
+from igf_mobile import recipes, schemes
 from igf_mobile.backends.base import (
     INPUTS,
     OUTPUTS,
@@ -29,6 +29,7 @@ from igf_mobile.backends.base import (
 )
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.files import atomic_path
+from igf_mobile.layers import identify, layer_weights
 from igf_mobile.model import STRIDE, Generator
 
 _NETWORK = "model.hourglass"
@@ -43,6 +44,8 @@ class _Recipe:
 
     precision: Literal["FLOAT32", "FLOAT16"]
     int8: Literal["none", "weights", "weights and activations"]
+    palettes: bool = False
+    """4-bit weights, see `coreml_palettes`."""
 
 
 # float16 for w8 and w8a8: Core ML runs float32 programs on the processor and the GPU alone, and next to
@@ -52,7 +55,11 @@ _RECIPES = {
     "fp16": _Recipe("FLOAT16", "none"),
     "w8": _Recipe("FLOAT16", "weights"),
     "w8a8": _Recipe("FLOAT16", "weights and activations"),
+    "p4": _Recipe("FLOAT16", "none", palettes=True),
 }
+
+_MIXED = {"int8": _RECIPES["w8a8"], "float16": _RECIPES["w8"]}
+"""Of a recipe's `_mixed_scheme`, by activations."""
 
 
 def export(
@@ -62,6 +69,7 @@ def export(
     path: Path,
     metadata: Mapping[str, str],
     size: tuple[int, int] = (512, 512),
+    layers: Mapping[str, str] | None = None,
 ) -> Artifact:
     """Write an .mlpackage for iOS 17 and later; see `base.ExportFunction`.
 
@@ -72,27 +80,36 @@ def export(
     from igf_mobile import mil_census, mlpackage
 
     path = Path(path)
-    _check(scheme, calibration, path, size)
+    numbers = schemes.get(scheme) if layers is None else _mixed_scheme(scheme, layers)
+    _check(numbers, calibration, path, size)
     with _quiet():
-        converted = _convert(model, scheme, calibration, size)
+        converted = _convert(model, numbers, calibration, size, layers)
         with atomic_path(path) as temporary:
             converted.save(str(temporary))
             mlpackage.finish(temporary, metadata)
-            census = mil_census.take(temporary, schemes.get(scheme))
+            census = mil_census.take(temporary, numbers)
+            found = {} if layers is None else mil_census.layers_found(temporary, layer_weights(model))
     inputs, outputs = tensor_specs(size, "NCHW")
-    notes = _notes(scheme, census.between)
-    return Artifact(path, "coreml", scheme, inputs, outputs, {}, census.left_float, census.int8, notes)
+    left_float = census.left_float if layers is None else {}  # a recipe's gate goes layer by layer
+    notes = _notes(numbers, census.between)
+    return Artifact(path, "coreml", scheme, inputs, outputs, {}, left_float, census.int8, notes, found)
 
 
-def _check(scheme: str, calibration: Sequence[Any], path: Path, size: tuple[int, int]) -> None:
+def _mixed_scheme(name: str, layers: Mapping[str, str]) -> schemes.Scheme:
+    """A recipe as a scheme: the coarsest numbers that it has."""
+    static = recipes.STATIC in layers.values()
+    return schemes.Scheme(name, "int8", "int8" if static else "float16", static, "mixed precision")
+
+
+def _check(scheme: schemes.Scheme, calibration: Sequence[Any], path: Path, size: tuple[int, int]) -> None:
     if path.suffix != BACKEND.suffix:
         raise ValueError(f"{path} must end in {BACKEND.suffix}: Core ML goes by the name")
     if any(side <= 0 or side % STRIDE for side in size):
         raise ValueError(f"size {size} must be multiples of {STRIDE}")
-    if not schemes.get(scheme).needs_calibration:
+    if not scheme.needs_calibration:
         return
     if not calibration:
-        raise ValueError(f"scheme {scheme!r} needs calibration pairs, got none")
+        raise ValueError(f"scheme {scheme.name!r} needs calibration pairs, got none")
     for index, (guidance, mask) in enumerate(calibration):
         if guidance.shape != (1, 3, *size) or mask.shape != (1, 1, *size):
             raise ValueError(
@@ -103,39 +120,57 @@ def _check(scheme: str, calibration: Sequence[Any], path: Path, size: tuple[int,
 
 def _convert(
     model: Generator,
-    scheme: str,
+    scheme: schemes.Scheme,
     calibration: Sequence[tuple[FloatArray, FloatArray]],
     size: tuple[int, int],
+    layers: Mapping[str, str] | None,
 ) -> Any:
     """The coremltools model, not saved yet."""
     import coremltools as ct
     import torch
 
+    from igf_mobile import coreml_palettes
     from igf_mobile.coreml_quantizer import quantize_module
     from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
 
-    recipe = _RECIPES[scheme]
+    recipe = _RECIPES.get(scheme.name, _MIXED[scheme.activations])
     example = (torch.zeros(1, 3, *size), torch.zeros(1, 1, *size))
     graph = torch.export.export(ExportGraph(model), example).module()
     restore_clamps(graph)
     slices_for_splits(graph)
     if recipe.int8 == "weights and activations":
-        graph = quantize_module(graph, _NETWORK, calibration, activations=True)
+        graph = quantize_module(graph, _NETWORK, calibration, activations=True, layers=layers)
     elif recipe.int8 == "weights":
         blank = [(example[0].numpy(), example[1].numpy())]
-        graph = quantize_module(graph, _NETWORK, blank, activations=False)
-    return ct.convert(
+        graph = quantize_module(graph, _NETWORK, blank, activations=False, layers=layers)
+    precision = getattr(ct.precision, recipe.precision)
+    if layers is not None:
+        selects = _selects_float16(layer_weights(model), layers)
+        precision = ct.transform.FP16ComputePrecision(op_selector=selects)
+    converted = ct.convert(
         torch.export.export(graph, example).run_decompositions({}),
         convert_to="mlprogram",
-        minimum_deployment_target=ct.target.iOS17,
-        compute_precision=getattr(ct.precision, recipe.precision),
+        minimum_deployment_target=getattr(ct.target, coreml_palettes.TARGET if recipe.palettes else "iOS17"),
+        compute_precision=precision,
         outputs=[ct.TensorType(name, dtype=np.float32) for name in OUTPUTS],
         skip_model_load=True,
     )
+    return coreml_palettes.palettize(converted) if recipe.palettes else converted
 
 
-def _notes(scheme: str, between: Mapping[str, int]) -> tuple[str, ...]:
-    arithmetic = "float32" if _RECIPES[scheme].precision == "FLOAT32" else "float16"
+def _selects_float16(weights: Mapping[str, FloatArray], layers: Mapping[str, str]) -> Callable[[Any], bool]:
+    """Which operators coremltools turns to float16: all but the convolutions that a recipe has in float32."""
+
+    def selects(op: Any) -> bool:
+        if op.op_type != "conv" or op.weight.val is None:
+            return True
+        return layers[identify([op.weight.val], weights)[0]] != recipes.FLOAT
+
+    return selects
+
+
+def _notes(scheme: schemes.Scheme, between: Mapping[str, int]) -> tuple[str, ...]:
+    arithmetic = "float32" if scheme.name == "fp32" else "float16"
     notes = [
         f"{arithmetic} arithmetic, float32 inputs and outputs",
         "Core ML decides on the device which unit runs an operator: delegated operators are not known",
@@ -263,4 +298,5 @@ BACKEND = Backend(
     load=load,
     runs_here=runs_here,
     read_metadata=read_metadata,
+    layer_precisions=(recipes.FLOAT, recipes.WEIGHTS, recipes.STATIC),
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from igf_mobile import recipes
 from igf_mobile.backends.base import (
     OUTPUTS,
     Artifact,
@@ -22,6 +23,7 @@ from igf_mobile.backends.base import (
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
 from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
+from igf_mobile.layers import identify, is_layer, layer_weights
 from igf_mobile.model import Generator
 
 _NETWORK = "model.hourglass"
@@ -53,13 +55,18 @@ class _HalfGraph(ExportGraph):
         return alpha.float(), coefficients.float()
 
 
-def _quantized(exported: Any, scheme: str, calibration: Sequence[tuple[FloatArray, FloatArray]]) -> Any:
+def _quantized(
+    exported: Any,
+    scheme: str,
+    calibration: Sequence[tuple[FloatArray, FloatArray]],
+    layers: Mapping[str, str] | None,
+) -> Any:
     import torch
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
     from igf_mobile.xnnpack_quantizer import StaticQuantizer, WeightQuantizer
 
-    quantizer = WeightQuantizer(_NETWORK) if scheme == "w8" else StaticQuantizer(_NETWORK)
+    quantizer = WeightQuantizer(_NETWORK) if scheme == "w8" else StaticQuantizer(_NETWORK, layers)
     prepared = prepare_pt2e(exported, quantizer)
     with torch.no_grad():
         for guidance, mask in calibration[:1] if scheme == "w8" else calibration:
@@ -74,6 +81,7 @@ def export(
     path: Path,
     metadata: Mapping[str, str],
     size: tuple[int, int] = (512, 512),
+    layers: Mapping[str, str] | None = None,
 ) -> Artifact:
     """Write a .pte; see `base.ExportFunction`."""
     import torch
@@ -89,8 +97,8 @@ def export(
     graph: Any = torch.export.export(module, example).module()
     restore_clamps(graph)
     slices_for_splits(graph)
-    if scheme in ("w8", "w8a8"):
-        graph = _quantized(graph, scheme, calibration or [_blank(size)])
+    if scheme in ("w8", "w8a8") or layers is not None:
+        graph = _quantized(graph, scheme, calibration or [_blank(size)], layers)
     partitioners: list[Any] = [XnnpackPartitioner()]
     if scheme == "w8":
         partitioners.insert(0, XnnpackDynamicallyQuantizedPartitioner())
@@ -101,12 +109,12 @@ def export(
             constant_methods={_METADATA_METHOD: json.dumps(dict(metadata), sort_keys=True)},
         )
     delegated, fallback, quantized = _operators(edge.exported_program())
+    found = {} if layers is None else _layers(edge.exported_program(), layer_weights(model, "NHWC"))
     with atomic_path(path) as temporary:
         temporary.write_bytes(edge.to_executorch().buffer)
     inputs, outputs = tensor_specs(size, "NHWC")
-    return Artifact(
-        path, "executorch", scheme, inputs, outputs, delegated, fallback, quantized, _NOTES.get(scheme, ())
-    )
+    notes = _NOTES.get(scheme, ())
+    return Artifact(path, "executorch", scheme, inputs, outputs, delegated, fallback, quantized, notes, found)
 
 
 def _blank(size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
@@ -130,9 +138,7 @@ def _operators(program: Any) -> tuple[dict[str, int], dict[str, int], dict[str, 
         nodes = lowered.original_module.graph.nodes
         calls = [n for n in nodes if n.op == "call_function" and "getitem" not in str(n.target)]
         delegated.update(_short(n.target) for n in calls)
-        quantized.update(
-            _short(n.target) for n in calls if any("dequantize" in str(i.target) for i in n.all_input_nodes)
-        )
+        quantized.update(_short(n.target) for n in calls if _is_quantized(n))
     delegates = {n.name for n in get_delegates(program.graph)}
     outside = [
         n
@@ -143,6 +149,45 @@ def _operators(program: Any) -> tuple[dict[str, int], dict[str, int], dict[str, 
         and "executorch_call_delegate" not in str(n.target)
     ]
     return dict(delegated), dict(Counter(_short(n.target) for n in outside)), dict(quantized)
+
+
+def _is_quantized(node: Any) -> bool:
+    """Whether it reads what was int8; of a convolution its weights count, for a float one may read such a tensor."""
+    sources = node.args[1:2] if "convolution" in str(node.target) else node.all_input_nodes
+    return any("dequantize" in str(source.target) for source in sources)
+
+
+def _layers(program: Any, weights: Mapping[str, FloatArray]) -> dict[str, str]:
+    """Layer -> what the delegates compute it with, told by its weights."""
+    from executorch.exir.lowered_backend_module import get_lowered_submodules
+
+    arrays, precisions = [], []
+    for _, lowered, _ in get_lowered_submodules(program.graph_module):
+        part = lowered.original_module
+        for node in part.graph.nodes:
+            if "convolution" in str(node.target):
+                source, weight = node.args[:2]
+                arrays.append(_constant(part, weight))
+                static = "dequantize" in str(source.target)
+                int8 = recipes.STATIC if static else recipes.WEIGHTS
+                precisions.append(int8 if _is_quantized(node) else recipes.FLOAT)
+    names = identify(arrays, weights)
+    return {name: found for name, found in zip(names, precisions, strict=True) if is_layer(name)}
+
+
+def _constant(program: Any, node: Any) -> FloatArray:
+    """The value of a weight, dequantized where it is stored as int8."""
+    if node.op == "placeholder":
+        signature = program.graph_signature
+        names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        names |= signature.inputs_to_lifted_tensor_constants
+        name = names[node.name]
+        tensor = program.state_dict[name] if name in program.state_dict else program.constants[name]
+        return np.asarray(tensor.detach().float().numpy())
+    stored, scales, _, axis = node.args[:4]
+    sides = [1] * 4
+    sides[axis] = -1
+    return _constant(program, stored) * _constant(program, scales).reshape(sides)
 
 
 def _open(path: Path, method: str) -> tuple[Any, Any]:
@@ -226,4 +271,6 @@ BACKEND = Backend(
     load=load,
     runs_here=runs_here,
     read_metadata=read_metadata,
+    # No w8: XNNPACK has no convolution with int8 weights and float arithmetic.
+    layer_precisions=(recipes.FLOAT, recipes.STATIC),
 )

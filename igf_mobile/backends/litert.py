@@ -1,6 +1,7 @@
 """LiteRT (.tflite): litert-torch converts, ai-edge-quantizer quantizes, ai-edge-litert runs."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from igf_mobile import schemes
+from igf_mobile import recipes
 from igf_mobile.backends.base import (
     INPUTS,
     OUTPUTS,
@@ -24,6 +25,7 @@ from igf_mobile.backends.base import (
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
 from igf_mobile.graph import ExportGraph
+from igf_mobile.layers import layer_weights
 from igf_mobile.model import Generator
 
 _NETWORK = r"Hourglass_hourglass"
@@ -40,45 +42,64 @@ _METADATA_PREFIX = "igf."
 _float_models: dict[str, bytes] = {}
 
 
-def _recipe(scheme: str) -> list[dict[str, Any]]:
-    """Our scheme as an ai-edge-quantizer recipe; the one place where the vendor's words appear."""
-    weights = {"num_bits": 8, "symmetric": True, "granularity": "CHANNELWISE", "dtype": "INT"}
-    activations = {"num_bits": 8, "symmetric": False, "granularity": "TENSORWISE", "dtype": "INT"}
+def _rule(regex: str, operation: str, algorithm: str, config: dict[str, Any]) -> dict[str, Any]:
+    return {"regex": regex, "operation": operation, "algorithm_key": algorithm, "op_config": config}
 
-    def rule(regex: str, operation: str, algorithm: str, config: dict[str, Any]) -> dict[str, Any]:
-        return {"regex": regex, "operation": operation, "algorithm_key": algorithm, "op_config": config}
 
-    convolutions = ("CONV_2D", "DEPTHWISE_CONV_2D")
-    half = {
-        "weight_tensor_config": {"num_bits": 16, "dtype": "FLOAT", "granularity": "TENSORWISE"},
+def _stored_as(regex: str, algorithm: str, **weights: Any) -> list[dict[str, Any]]:
+    """Convolutions in float whose weights are stored otherwise."""
+    config = {
+        "weight_tensor_config": weights,
         "compute_precision": "FLOAT",
         "explicit_dequantize": True,
     }
+    return [_rule(regex, op, algorithm, config) for op in ("CONV_2D", "DEPTHWISE_CONV_2D")]
+
+
+def _half(regex: str) -> list[dict[str, Any]]:
+    return _stored_as(regex, "float_casting", num_bits=16, dtype="FLOAT", granularity="TENSORWISE")
+
+
+def _recipe(scheme: str) -> list[dict[str, Any]]:
+    """Our scheme as an ai-edge-quantizer recipe for the network; where the vendor's words appear."""
+    weights = {"num_bits": 8, "symmetric": True, "granularity": "CHANNELWISE", "dtype": "INT"}
     if scheme == "fp16":
-        return [rule(".*", op, "float_casting", half) for op in convolutions]
-    fixed = [rule(_FIXED, op, "float_casting", half) for op in convolutions]
+        return _half(_NETWORK)
     if scheme == "w8":
-        config = {
-            "weight_tensor_config": weights,
-            "compute_precision": "FLOAT",
-            "explicit_dequantize": True,
-        }
-        return [*fixed, *(rule(_NETWORK, op, "min_max_uniform_quantize", config) for op in convolutions)]
+        return _stored_as(_NETWORK, "min_max_uniform_quantize", **weights)
     if scheme == "w8a8":
         config = {
-            "activation_tensor_config": activations,
+            "activation_tensor_config": {**weights, "symmetric": False, "granularity": "TENSORWISE"},
             "weight_tensor_config": weights,
             "compute_precision": "INTEGER",
             "explicit_dequantize": False,
         }
         return [
-            *fixed,
-            rule(_NETWORK, "*", "min_max_uniform_quantize", config),
-            rule(_EDGE, "ADD", "no_quantize", {}),
+            _rule(_NETWORK, "*", "min_max_uniform_quantize", config),
+            _rule(_EDGE, "ADD", "no_quantize", {}),
             # XNNPACK takes no int8 average pooling of this kind; one is in the network, over the mask.
-            rule(_NETWORK, "AVERAGE_POOL_2D", "no_quantize", {}),
+            _rule(_NETWORK, "AVERAGE_POOL_2D", "no_quantize", {}),
         ]
     raise ValueError(f"litert has no recipe for scheme {scheme!r}")
+
+
+def _mixed(content: bytes, model: Generator, layers: Mapping[str, str]) -> list[dict[str, Any]]:
+    """A resolved recipe as an ai-edge-quantizer recipe: the rules of `w8` and `w8a8` for single operators."""
+    from igf_mobile import tflite_layers
+
+    scopes = tflite_layers.scopes_by_precision(content, layer_weights(model, "NHWC"), layers)
+    (whole, *exceptions), convolutions = _recipe("w8a8"), _recipe("w8")
+    rules = [
+        {**whole, "regex": f"^{re.escape(scope)}$"}
+        for scope in scopes[recipes.STATIC]
+        if re.search(_NETWORK, scope)
+    ]
+    rules += exceptions
+    return rules + [
+        {**rule, "regex": f"^{re.escape(scope)}$"}
+        for scope in scopes[recipes.WEIGHTS]
+        for rule in convolutions
+    ]
 
 
 def _float_model(model: Generator, size: tuple[int, int]) -> bytes:
@@ -97,12 +118,14 @@ def _float_model(model: Generator, size: tuple[int, int]) -> bytes:
     return _float_models[key]
 
 
-def _quantized(content: bytes, scheme: str, calibration: Sequence[tuple[FloatArray, FloatArray]]) -> bytes:
+def _quantized(
+    content: bytes, rules: list[dict[str, Any]], calibration: Sequence[tuple[FloatArray, FloatArray]]
+) -> bytes:
     from ai_edge_quantizer import quantizer
     from ai_edge_quantizer.utils.qsv_utils import min_max_update
 
-    tool = quantizer.Quantizer(bytearray(content), _recipe(scheme))
-    if not schemes.get(scheme).needs_calibration:
+    tool = quantizer.Quantizer(bytearray(content), _half(_FIXED) + rules)
+    if not tool.need_calibration:
         return bytes(tool.quantize().quantized_model)
     samples = [
         {"args_0": channels_last(guidance), "args_1": channels_last(mask)} for guidance, mask in calibration
@@ -222,16 +245,22 @@ def export(
     path: Path,
     metadata: Mapping[str, str],
     size: tuple[int, int] = (512, 512),
+    layers: Mapping[str, str] | None = None,
 ) -> Artifact:
     """Write a .tflite; see `base.ExportFunction`."""
+    from igf_mobile.tflite_layers import layers_found
+
     content = _float_model(model, size)
-    if scheme != "fp32":
-        content = _quantized(content, scheme, calibration)
+    if layers is not None:
+        content = _quantized(content, _mixed(content, model, layers), calibration)
+    elif scheme != "fp32":
+        content = _quantized(content, _recipe(scheme), calibration)
     with atomic_path(path) as temporary:
         temporary.write_bytes(_finish(content, metadata))
     delegated, fallback, quantized = _operators(path)
     inputs, outputs = tensor_specs(size, "NHWC")
-    return Artifact(path, "litert", scheme, inputs, outputs, delegated, fallback, quantized)
+    found = layers_found(content, layer_weights(model, "NHWC")) if layers is not None else {}
+    return Artifact(path, "litert", scheme, inputs, outputs, delegated, fallback, quantized, layers=found)
 
 
 class _LiteRTRunner:
@@ -278,4 +307,5 @@ BACKEND = Backend(
     load=load,
     runs_here=runs_here,
     read_metadata=read_metadata,
+    layer_precisions=(recipes.FLOAT, recipes.WEIGHTS, recipes.STATIC),
 )

@@ -21,8 +21,10 @@ from igf_mobile.backends import coreml
 from igf_mobile.backends.base import Artifact, FloatArray
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.files import sha256_of, size_of
+from igf_mobile.layers import identify, layer_names, layer_weights
 from igf_mobile.metrics import sqnr_db
 from igf_mobile.model import Generator
+from igf_mobile.recipes import Recipe
 from igf_mobile.samples import load_samples
 
 SIZE = (128, 128)
@@ -162,7 +164,7 @@ def test_metadata_comes_back(exported: Exporter) -> None:
 
 def test_what_is_int8_in_the_file(exported: Exporter) -> None:
     assert exported("fp32").quantized == exported("fp16").quantized == {}
-    assert exported("w8").quantized == {"conv": CONVOLUTIONS}
+    assert exported("w8").quantized == exported("p4").quantized == {"conv": CONVOLUTIONS}
     assert exported("w8a8").quantized == {"conv": CONVOLUTIONS, "add": ADDITIONS}
     for scheme in SCHEMES:
         assert exported(scheme).fallback == {}
@@ -175,12 +177,66 @@ def test_what_is_int8_in_the_file(exported: Exporter) -> None:
 def test_census_sees_convolutions_left_float(exported: Exporter) -> None:
     from igf_mobile import mil_census, schemes
 
-    census = mil_census.take(exported("fp16").path, schemes.get("w8"))
-    assert census.int8 == {}
-    assert len(census.left_float) == CONVOLUTIONS
+    for scheme in ("w8", "p4"):
+        census = mil_census.take(exported("fp16").path, schemes.get(scheme))
+        assert census.int8 == {}
+        assert len(census.left_float) == CONVOLUTIONS
     assert any("hourglass_head" in name for name in census.left_float)
     # int8 weights alone are not what w8a8 promises
     assert len(mil_census.take(exported("w8").path, schemes.get("w8a8")).left_float) == CONVOLUTIONS
+
+
+def test_palettes_have_16_values(model: Generator, exported: Exporter) -> None:
+    from igf_mobile import coreml_palettes
+    from igf_mobile.mil_reference import MilProgram
+
+    program = MilProgram(exported("p4").path)
+    convolutions = [op for op in program.operations if op.op_type == "conv"]
+    arrays = [program.weight(op) for op in convolutions]
+    weights = layer_weights(model)
+    for name, array in zip(identify(arrays, weights), arrays, strict=True):
+        groups = np.array_split(array, max(1, len(array) // (coreml_palettes.GROUP_SIZE or len(array))))
+        assert all(len(np.unique(group)) <= 16 for group in groups)
+        assert np.linalg.norm(array - weights[name]) <= 0.15 * np.linalg.norm(weights[name])
+
+
+def test_sizes_of_the_weights(exported: Exporter) -> None:
+    """Bytes of weight.bin; the rest of a package is its program, 100 to 150 KB of text."""
+    inside = "Data/com.apple.CoreML/weights/weight.bin"
+    sizes = {scheme: (exported(scheme).path / inside).stat().st_size for scheme in SCHEMES}
+    assert sizes["p4"] < sizes["w8"] == sizes["w8a8"] <= 70_000 < sizes["fp16"] < sizes["fp32"]
+
+
+def test_a_recipe_is_followed_layer_by_layer(model: Generator, tmp_path: Path) -> None:
+    layers = {
+        "hourglass.*_head": "float32",
+        "hourglass.residual": "w8",
+        "hourglass.decode_4.fuse.parts.1": "float32",
+    }
+    wanted = Recipe("mixed", "w8a8", layers).resolve(layer_names(model))
+    path = tmp_path / "mixed.mlpackage"
+    artifact = coreml.export(model, "mixed", photographs(), path, METADATA, SIZE, wanted)
+    assert artifact.layers == wanted
+    assert artifact.quantized["conv"] == list(wanted.values()).count("w8a8") == 19
+    pair = photographs()[0]
+    assert sqnr_db(float_outputs(model, pair)[0], coreml.load(path)(*pair)[0]) >= LIMITS["w8a8"][0]
+
+
+def test_what_a_package_computes_with_is_read_from_the_package(model: Generator, exported: Exporter) -> None:
+    from igf_mobile.mil_census import layers_found
+
+    weights = layer_weights(model)
+    for scheme, precision in (("fp32", "float32"), ("fp16", "float16"), ("w8", "w8"), ("w8a8", "w8a8")):
+        assert layers_found(exported(scheme).path, weights) == dict.fromkeys(weights, precision)
+
+
+@pytest.mark.slow
+def test_a_recipe_of_w8a8_gives_the_bytes_of_the_scheme(
+    model: Generator, exported: Exporter, tmp_path: Path
+) -> None:
+    layers = dict.fromkeys(layer_names(model), "w8a8")
+    again = coreml.export(model, "w8a8", photographs(), tmp_path / "b.mlpackage", METADATA, SIZE, layers)
+    assert sha256_of(again.path) == sha256_of(exported("w8a8").path)
 
 
 def test_clamps_and_batch_norms_are_single_operators_or_gone(exported: Exporter) -> None:

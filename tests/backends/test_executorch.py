@@ -17,8 +17,10 @@ import torch
 from igf_mobile.backends import executorch
 from igf_mobile.backends.base import Artifact, FloatArray
 from igf_mobile.errors import DamagedFile
+from igf_mobile.layers import layer_names
 from igf_mobile.metrics import sqnr_db
 from igf_mobile.model import Generator
+from igf_mobile.recipes import Recipe
 
 Pairs = list[tuple[FloatArray, FloatArray]]
 Exporter = Callable[[str], Artifact]
@@ -243,3 +245,34 @@ def test_random_bytes_do_not_end_the_process(tmp_path: Path) -> None:
     assert len(lines) == len(paths)
     for line, path in zip(lines, paths, strict=True):
         assert line.startswith(f"{path} is not a whole ExecuTorch program: ")
+
+
+@pytest.mark.slow
+def test_a_recipe_is_followed_layer_by_layer(
+    trained_like: Generator, photographs_64: Pairs, tmp_path: Path
+) -> None:
+    layers = {
+        "hourglass.*_head": "float32",
+        "hourglass.residual": "float32",
+        "hourglass.stem.parts.1": "float32",
+    }
+    wanted = Recipe("mixed", "w8a8", layers).resolve(layer_names(trained_like))
+    path = tmp_path / "mixed.pte"
+    artifact = executorch.export(trained_like, "mixed", photographs_64, path, METADATA, SIZE, wanted)
+    assert artifact.layers == wanted
+    assert artifact.quantized["convolution"] == list(wanted.values()).count("w8a8") == 19
+    assert artifact.fallback == {}
+    alpha, coefficients = worst_sqnr(trained_like, executorch.load(path), photographs_64)
+    assert alpha >= LIMITS["w8a8"][0]
+    assert coefficients >= LIMITS["w8a8"][1]
+
+
+@pytest.mark.slow
+def test_a_recipe_of_w8a8_gives_the_bytes_of_the_scheme(
+    trained_like: Generator, photographs_64: Pairs, exported: Exporter, tmp_path: Path
+) -> None:
+    layers = dict.fromkeys(layer_names(trained_like), "w8a8")
+    path, metadata = tmp_path / "w8a8.pte", METADATA | {"scheme": "w8a8"}
+    artifact = executorch.export(trained_like, "w8a8", photographs_64, path, metadata, SIZE, layers)
+    assert artifact.layers == layers
+    assert path.read_bytes() == exported("w8a8").path.read_bytes()

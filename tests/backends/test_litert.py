@@ -16,8 +16,11 @@ import torch
 from igf_mobile.backends import litert
 from igf_mobile.backends.base import Artifact, FloatArray
 from igf_mobile.errors import DamagedFile
+from igf_mobile.layers import layer_names, layer_weights
 from igf_mobile.metrics import sqnr_db
 from igf_mobile.model import Generator
+from igf_mobile.recipes import Recipe
+from igf_mobile.tflite_layers import layers_found
 
 Pairs = list[tuple[FloatArray, FloatArray]]
 Exporter = Callable[[str], Artifact]
@@ -275,3 +278,53 @@ def test_metadata_that_are_no_text(exported: Exporter, tmp_path: Path) -> None:
     path.write_bytes(content.replace(value, b"\xff" * len(value)))
     with pytest.raises(DamagedFile):
         litert.read_metadata(path)
+
+
+# Recipes
+
+RECIPE = Recipe(
+    "mixed",
+    "w8a8",
+    {
+        "hourglass.*_head": "float32",
+        "hourglass.residual": "w8",
+        "hourglass.decode_4.fuse.parts.1": "float32",
+    },
+)
+
+
+def test_a_recipe_of_one_precision_gives_the_bytes_of_the_scheme(
+    trained_like: Generator, photographs_64: Pairs, exported: Exporter, tmp_path: Path
+) -> None:
+    for scheme in ("w8", "w8a8"):
+        layers = dict.fromkeys(layer_names(trained_like), scheme)
+        path, metadata = tmp_path / f"{scheme}.tflite", METADATA | {"scheme": scheme}
+        artifact = litert.export(trained_like, scheme, photographs_64, path, metadata, SIZE, layers)
+        assert path.read_bytes() == exported(scheme).path.read_bytes()
+        assert artifact.layers == layers
+
+
+def test_a_recipe_is_followed_layer_by_layer(
+    trained_like: Generator, photographs_64: Pairs, exported: Exporter, tmp_path: Path
+) -> None:
+    layers = RECIPE.resolve(layer_names(trained_like))
+    assert Counter(layers.values()) == {"w8a8": 19, "w8": 4, "float32": 3}
+    path = tmp_path / "mixed.tflite"
+    artifact = litert.export(trained_like, "mixed", photographs_64, path, METADATA, SIZE, layers)
+    assert artifact.layers == layers
+    assert artifact.fallback == {}
+    int8, float32 = 9, 0
+    assert convolution_types(path) == {(int8, int8, int8): 19, (float32, float32, float32): 7 + FIXED}
+    alpha, coefficients = worst_sqnr(trained_like, litert.load(path), photographs_64)
+    assert alpha >= LIMITS["w8a8"][0]
+    assert coefficients >= LIMITS["w8a8"][1]
+
+
+def test_what_a_file_computes_with_is_read_from_the_file(trained_like: Generator, exported: Exporter) -> None:
+    weights = layer_weights(trained_like, "NHWC")
+    layers = layer_names(trained_like)
+    for scheme, precision in (("fp32", "float32"), ("w8", "w8"), ("w8a8", "w8a8")):
+        found = layers_found(exported(scheme).path.read_bytes(), weights)
+        assert found == dict.fromkeys(layers, precision)
+    half = set(layers_found(exported("fp16").path.read_bytes(), weights).values())
+    assert half == {"type 1 weights, type 0 activations"}

@@ -1,0 +1,231 @@
+"""What each layer's int8 costs the matte: one layer or block at a time, the rest float, ranked by SAD."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from igf_mobile import composites
+from igf_mobile.composites import load_composites
+from igf_mobile.errors import DamagedFile
+from igf_mobile.evaluate import load_suite, unknown_band
+from igf_mobile.files import write_text
+from igf_mobile.metrics import sad
+from igf_mobile.model import Generator
+from igf_mobile.quantize.simulation import Simulation
+from igf_mobile.recipes import FLOAT, STATIC
+
+FloatArray = NDArray[np.float32]
+SCHEMA_VERSION = 1
+FILE_NAME = "sensitivity.json"
+PROOF = "proof"
+"""The composites that the gates measure on; the default."""
+UNITS = ("layer", "block")
+
+Progress = Callable[[str, int], None]
+"""(what is done, how many of it there will be); called once for each."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a matte is made from and judged by; (H,W) and (H,W,3) in [0,1]."""
+
+    name: str
+    guidance: FloatArray
+    weak_mask: FloatArray
+    alpha: FloatArray
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer or block."""
+
+    name: str
+    layers: tuple[str, ...]
+    sad: float
+    """Mean over the samples, with these layers quantized and all others float."""
+    loss: float
+    """`sad` over the float network's, minus 1: 0.01 is 1 % worse."""
+    worst: str
+    """The sample that lost most."""
+    worst_loss: float
+    macs: int
+    """Multiplications of these layers for one frame."""
+    weights: int
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """A ranking, the most sensitive first."""
+
+    schema_version: int
+    checkpoint_sha256: str
+    suite: str
+    samples: int
+    unit: str
+    precision: str
+    float_sad: float
+    all_sad: float
+    """With every layer quantized."""
+    rows: tuple[Row, ...]
+
+    @property
+    def all_loss(self) -> float:
+        """As `Row.loss`, with every layer quantized."""
+        return self.all_sad / self.float_sad - 1.0
+
+
+class Bench:
+    """Samples and a simulation of one network on them."""
+
+    def __init__(self, model: Generator, suite: str = PROOF, progress: Progress = lambda *_: None) -> None:
+        """Calibrate on the shipped composites.
+
+        Args:
+            model: in eval mode.
+            suite: "proof", or a folder as `evaluate.load_suite` takes it.
+            progress: see `Progress`.
+
+        Raises:
+            IgfError: no such suite.
+        """
+        calibration = [sample.tensors() for sample in load_composites(composites.FOLDERS["calibration"])]
+        self.samples = load_samples(suite)
+        steps = len(calibration) + len(self.samples)
+        self._regions = [unknown_band(sample.weak_mask) for sample in self.samples]
+        pairs = [
+            (np.ascontiguousarray(s.guidance.transpose(2, 0, 1)[None]), s.weak_mask[None, None])
+            for s in self.samples
+        ]
+        self.simulation = Simulation(model, calibration, pairs, lambda: progress("calibrating", steps))
+
+    def sads(self, layers: Mapping[str, str]) -> list[float]:
+        """The SAD of each sample's matte, in the unknown band."""
+        alphas = self.simulation.run(layers)
+        return [
+            sad(np.clip(alpha[0, 0], 0.0, 1.0), sample.alpha, region)
+            for alpha, sample, region in zip(alphas, self.samples, self._regions, strict=True)
+        ]
+
+    def mean_sad(self, layers: Mapping[str, str]) -> float:
+        """The mean of `sads`."""
+        return float(np.mean(self.sads(layers)))
+
+
+def load_samples(suite: str) -> list[Sample]:
+    """The proof composites, or the photographs of a folder."""
+    if suite == PROOF:
+        found = load_composites(composites.FOLDERS["proof"])
+        return [Sample(s.name, s.guidance, s.weak_mask, s.alpha) for s in found]
+    return [Sample(c.name, c.guidance, c.weak_mask, c.alpha) for c in load_suite(Path(suite))]
+
+
+def groups(names: Sequence[str], unit: str) -> dict[str, tuple[str, ...]]:
+    """Name of a layer or block -> its layers; a block is a part of the hourglass, `hourglass.decode_4`.
+
+    Raises:
+        ValueError: an unknown unit.
+    """
+    if unit not in UNITS:
+        raise ValueError(f"unit {unit!r} is not one of {', '.join(UNITS)}")
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        key = name if unit == "layer" else ".".join(name.split(".")[:2])
+        found[key] = (*found.get(key, ()), name)
+    return found
+
+
+def measure(
+    bench: Bench,
+    checkpoint_sha256: str,
+    suite: str = PROOF,
+    unit: str = "layer",
+    precision: str = STATIC,
+    progress: Progress = lambda *_: None,
+) -> Sensitivity:
+    """Quantize each layer or block alone, and all of them.
+
+    Args:
+        bench: of the checkpoint and the suite.
+        checkpoint_sha256: for the record.
+        suite: for the record.
+        unit: "layer" or "block".
+        precision: what to quantize to, `w8a8` or `w8`.
+        progress: see `Progress`.
+
+    Raises:
+        ValueError: an unknown unit or precision.
+    """
+    if precision not in (STATIC, "w8"):
+        raise ValueError(f"precision {precision!r} is not one of {STATIC}, w8")
+    names = list(bench.simulation.macs)
+    units = groups(names, unit)
+    total = len(units) + 2
+    plain = dict.fromkeys(names, FLOAT)
+    base = np.array(bench.sads(plain))
+    progress("float", total)
+    everything = bench.mean_sad(dict.fromkeys(names, precision))
+    progress("all layers", total)
+    rows = []
+    for name, layers in units.items():
+        sads = np.array(bench.sads(plain | dict.fromkeys(layers, precision)))
+        losses = sads / base - 1.0
+        worst = int(np.argmax(losses))
+        rows.append(
+            Row(
+                name=name,
+                layers=layers,
+                sad=float(sads.mean()),
+                loss=float(sads.mean() / base.mean() - 1.0),
+                worst=bench.samples[worst].name,
+                worst_loss=float(losses[worst]),
+                macs=sum(bench.simulation.macs[layer] for layer in layers),
+                weights=sum(bench.simulation.weights[layer] for layer in layers),
+            )
+        )
+        progress(name, total)
+    rows.sort(key=lambda row: -row.loss)
+    return Sensitivity(
+        SCHEMA_VERSION,
+        checkpoint_sha256,
+        suite,
+        len(bench.samples),
+        unit,
+        precision,
+        float(base.mean()),
+        everything,
+        tuple(rows),
+    )
+
+
+def save(sensitivity: Sensitivity, folder: Path) -> Path:
+    """Write `sensitivity.json`."""
+    path = Path(folder) / FILE_NAME
+    write_text(path, json.dumps(dataclasses.asdict(sensitivity), indent=1, allow_nan=False) + "\n")
+    return path
+
+
+def load(folder: Path) -> Sensitivity | None:
+    """Read `sensitivity.json` of a folder; None where there is none.
+
+    Raises:
+        DamagedFile: it is not what `save` wrote.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    path = Path(folder) / FILE_NAME
+    if not path.exists():
+        return None
+    try:
+        found: Sensitivity = TypeAdapter(Sensitivity).validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise DamagedFile(f"{path} is not a sensitivity: {str(error).splitlines()[0]}") from error
+    if found.schema_version != SCHEMA_VERSION:
+        raise DamagedFile(
+            f"{path} has schema version {found.schema_version}; this program reads {SCHEMA_VERSION}"
+        )
+    return found

@@ -1,0 +1,170 @@
+"""The simulation against what it stands for: the converted PT2E graph, the float network, the ranking."""
+
+import base64
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from igf_mobile import composites
+from igf_mobile.backends.base import FloatArray
+from igf_mobile.errors import DamagedFile
+from igf_mobile.files import sha256_of
+from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
+from igf_mobile.layers import layer_names
+from igf_mobile.metrics import sqnr_db
+from igf_mobile.model import Generator
+from igf_mobile.quantize import sensitivity
+from igf_mobile.quantize.plot import plot, write_plot
+from igf_mobile.quantize.simulation import Simulation
+from igf_mobile.report import write_report
+from igf_mobile.xnnpack_quantizer import StaticQuantizer
+
+Pairs = list[tuple[FloatArray, FloatArray]]
+SIZE = (64, 64)
+
+
+@pytest.fixture(scope="module")
+def pairs(photographs: Callable[..., Pairs]) -> Pairs:
+    return photographs(SIZE)
+
+
+@pytest.fixture(scope="module")
+def simulation(trained_like: Generator, pairs: Pairs) -> Simulation:
+    return Simulation(trained_like, pairs, pairs)
+
+
+def uniform(model: Generator, precision: str) -> dict[str, str]:
+    return dict.fromkeys(layer_names(model), precision)
+
+
+def converted(model: Generator, pairs: Pairs, layers: dict[str, str]) -> list[FloatArray]:
+    """The mattes of the graph that the ExecuTorch export lowers."""
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    tensors = [(torch.from_numpy(guidance), torch.from_numpy(mask)) for guidance, mask in pairs]
+    graph: Any = torch.export.export(ExportGraph(model), tensors[0]).module()
+    restore_clamps(graph)
+    slices_for_splits(graph)
+    prepared = prepare_pt2e(graph, StaticQuantizer("model.hourglass", layers))
+    with torch.no_grad():
+        for pair in tensors:
+            prepared(*pair)
+        graph = convert_pt2e(prepared)
+        return [graph(*pair)[0].numpy() for pair in tensors]
+
+
+def worst_sqnr(wanted: list[FloatArray], found: list[FloatArray]) -> float:
+    return min(sqnr_db(a, b) for a, b in zip(wanted, found, strict=True))
+
+
+def test_all_float_is_the_float_network(
+    trained_like: Generator, simulation: Simulation, pairs: Pairs
+) -> None:
+    with torch.no_grad():
+        wanted = [trained_like(torch.from_numpy(g), torch.from_numpy(m)).alpha.numpy() for g, m in pairs]
+    assert worst_sqnr(wanted, simulation.run(uniform(trained_like, "float32"))) >= 110.0
+
+
+def test_all_int8_is_the_graph_that_is_lowered(
+    trained_like: Generator, simulation: Simulation, pairs: Pairs
+) -> None:
+    """Far closer to it than it is to the float network (about 38 dB): the same ranges at the same places."""
+    layers = uniform(trained_like, "w8a8")
+    wanted = converted(trained_like, pairs, layers)
+    assert worst_sqnr(wanted, simulation.run(layers)) >= 60.0
+    swapped = layers | {"hourglass.slope_head": "float32"}
+    assert worst_sqnr(wanted, simulation.run(swapped)) < 60.0
+
+
+def test_one_layer_is_the_graph_that_is_lowered(
+    trained_like: Generator, simulation: Simulation, pairs: Pairs
+) -> None:
+    layers = uniform(trained_like, "float32") | {"hourglass.decode_4.fuse.parts.0": "w8a8"}
+    assert worst_sqnr(converted(trained_like, pairs, layers), simulation.run(layers)) >= 60.0
+
+
+def test_weights_alone_cost_less_than_all(trained_like: Generator, simulation: Simulation) -> None:
+    plain, weights, static = (
+        simulation.run(uniform(trained_like, precision)) for precision in ("float32", "w8", "w8a8")
+    )
+    assert 100.0 > worst_sqnr(plain, weights) > worst_sqnr(plain, static) > 20.0
+
+
+def test_a_run_leaves_nothing_behind(trained_like: Generator, simulation: Simulation) -> None:
+    plain = uniform(trained_like, "float32")
+    before = simulation.run(plain)
+    simulation.run(uniform(trained_like, "w8a8"))
+    for a, b in zip(before, simulation.run(plain), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_counts_of_layers(simulation: Simulation) -> None:
+    assert sum(simulation.weights.values()) == pytest.approx(59_466, abs=400)  # without biases and norms
+    assert simulation.weights["hourglass.residual.0.first.0"] == 32 * 32 * 9
+    assert simulation.macs["hourglass.residual.0.first.0"] == 32 * 32 * 9 * 2 * 2
+    assert simulation.macs["hourglass.shortcut_8.0"] == 8 * 9 * 8 * 8  # depthwise
+
+
+# The ranking, on the small composites of the `fake` fixture
+
+
+@pytest.fixture(scope="module")
+def ranking(fake_backend: Any, trained_like: Generator) -> sensitivity.Sensitivity:
+    bench = sensitivity.Bench(trained_like)
+    assert len(bench.samples) == len(sensitivity.load_composites(composites.FOLDERS["proof"])) == 2
+    return sensitivity.measure(bench, sha256_of(fake_backend.checkpoint), unit="block")
+
+
+def test_blocks_are_ranked_by_loss(ranking: sensitivity.Sensitivity) -> None:
+    assert {row.name for row in ranking.rows} >= {
+        "hourglass.stem",
+        "hourglass.decode_4",
+        "hourglass.alpha_head",
+    }
+    assert sum(len(row.layers) for row in ranking.rows) == 26
+    losses = [row.loss for row in ranking.rows]
+    assert losses == sorted(losses, reverse=True)
+    assert len(set(losses)) == len(losses)  # each block does something of its own
+    for row in ranking.rows:
+        assert row.loss == pytest.approx(row.sad / ranking.float_sad - 1.0)
+        assert row.worst_loss >= row.loss - 1e-9
+
+
+def test_it_comes_back_from_its_file(ranking: sensitivity.Sensitivity, tmp_path: Path) -> None:
+    assert sensitivity.load(tmp_path) is None
+    path = sensitivity.save(ranking, tmp_path)
+    assert sensitivity.load(tmp_path) == ranking
+    path.write_text(path.read_text().replace('"rows"', '"lines"'))
+    with pytest.raises(DamagedFile, match="is not a sensitivity"):
+        sensitivity.load(tmp_path)
+    sensitivity.save(dataclasses.replace(ranking, schema_version=2), tmp_path)
+    with pytest.raises(DamagedFile, match="has schema version 2; this program reads 1"):
+        sensitivity.load(tmp_path)
+
+
+def test_the_plot_is_a_file_and_part_of_the_report_of_its_checkpoint(
+    ranking: sensitivity.Sensitivity, healthy_build: Path, tmp_path: Path
+) -> None:
+    build = shutil.copytree(healthy_build, tmp_path / "build")
+    sensitivity.save(ranking, build)
+    path = write_plot(ranking, build)
+    light = plot(ranking).light
+    assert path.read_bytes() == base64.b64decode(light.partition(",")[2])
+    page = write_report(build).read_text()
+    assert light in page
+    assert all(f"<li>{row.name}: " in page for row in ranking.rows)
+    sensitivity.save(dataclasses.replace(ranking, checkpoint_sha256="0" * 64), build)
+    assert light not in write_report(build).read_text()
+
+
+def test_unknown_units_and_precisions(trained_like: Generator) -> None:
+    with pytest.raises(ValueError, match="unit 'stage' is not one of layer, block"):
+        sensitivity.groups(layer_names(trained_like), "stage")
+    with pytest.raises(ValueError, match="precision 'int8' is not one of w8a8, w8"):
+        sensitivity.measure(None, "", precision="int8")  # type: ignore[arg-type]
