@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from igf_mobile.two_colour import channel_sum, unit_clamp
+from igf_mobile.two_colour import channel_sum, planes, unit_clamp
 
 CELL = 8
 """Side of a cell in blocks of 4 pixels; three cells are 96 pixels, more than a bad mask's reach."""
@@ -29,12 +29,12 @@ _TINY = 1e-3
 
 
 class ColourRegression(NamedTuple):
-    """At the coefficients' resolution (h, w) = (H/4, W/4)."""
+    """Planes at the coefficients' resolution (h, w) = (H/4, W/4)."""
 
     alpha_lr: Tensor
-    """(B,1,h,w) in [0,1], steepened by 2 around 1/2; the mask where no sample is near the colour."""
+    """(B,1,h*w) in [0,1], steepened by 2 around 1/2; the mask where no sample is near the colour."""
     support: Tensor
-    """(B,1,h,w) in [0,1]: weight of the samples near the colour, 1 from a whole cell's on."""
+    """(B,1,h*w) in [0,1]: weight of the samples near the colour, 1 from a whole cell's on."""
 
 
 def colour_regression(image_lr: Tensor, mask_lr: Tensor) -> ColourRegression:
@@ -54,7 +54,7 @@ def colour_regression(image_lr: Tensor, mask_lr: Tensor) -> ColourRegression:
     votes = torch.bmm(nearness * nearness, sides)
     inside, outside = torch.split(_from_cells(votes, image_lr.shape), 1, dim=1)
     total = inside + outside
-    alpha = (inside + _TINY * mask_lr) / (total + _TINY)
+    alpha = (inside + _TINY * planes(mask_lr)) / (total + _TINY)
     return ColourRegression(unit_clamp(2.0 * alpha - 0.5), unit_clamp(total))
 
 
@@ -63,8 +63,9 @@ def _queries(image_lr: Tensor, centre: Tensor) -> Tensor:
 
     Seen from the cell's mean colour: in float16 the difference of large squares would drown.
     """
-    batch = image_lr.shape[0]
-    pixels = F.pixel_unshuffle(image_lr, CELL).reshape(batch, 3, CELL * CELL, -1)
+    batch, _, height, width = image_lr.shape
+    rows = planes(image_lr).reshape(batch, 3, height // CELL, CELL, width // CELL, CELL)
+    pixels = rows.permute(0, 1, 3, 5, 2, 4).reshape(batch, 3, CELL * CELL, -1)
     pixels = pixels - centre.reshape(batch, 3, 1, -1)
     squared = channel_sum(pixels * pixels)
     queries = _with_row(torch.cat([pixels, squared], dim=1), 1.0)
@@ -110,7 +111,7 @@ def _neighbours(x: Tensor) -> Tensor:
 
 
 def _from_cells(x: Tensor, shape: torch.Size) -> Tensor:
-    """(N,64,C) -> (B,C,h,w)."""
+    """(N,64,C) -> (B,C,h*w)."""
     batch, _, height, width = shape
-    blocks = x.reshape(batch, -1, CELL * CELL, x.shape[2]).permute(0, 3, 2, 1)
-    return F.pixel_shuffle(blocks.reshape(batch, -1, height // CELL, width // CELL), CELL)
+    cells = x.reshape(batch, height // CELL, width // CELL, CELL, CELL, x.shape[2])
+    return cells.permute(0, 5, 1, 3, 2, 4).flatten(2)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from igf_mobile.blocks import BlockGenerator
 from igf_mobile.hourglass import JoinedConv
 from igf_mobile.model import Generator
 
@@ -26,8 +27,8 @@ def fold_batch_norms(model: Generator) -> Generator:
         raise ValueError("fold_batch_norms needs a model in eval mode; call model.eval() first")
     folded = copy.deepcopy(model)
     for sequence in folded.modules():
-        if isinstance(sequence, JoinedConv):
-            _fold_joined(sequence)
+        if isinstance(sequence, JoinedConv) and isinstance(sequence.norm, nn.BatchNorm2d):
+            _fold_joined(sequence, sequence.norm)
         if not isinstance(sequence, nn.Sequential):
             continue
         for i in range(len(sequence) - 1):
@@ -38,10 +39,8 @@ def fold_batch_norms(model: Generator) -> Generator:
     return folded
 
 
-def _fold_joined(joined: JoinedConv) -> None:
+def _fold_joined(joined: JoinedConv, norm: nn.BatchNorm2d) -> None:
     """Fold the norm of the sum into its parts; the first one takes the bias."""
-    norm = joined.norm
-    assert isinstance(norm, nn.BatchNorm2d) and norm.running_var is not None
     shift = copy.deepcopy(norm)
     for i, part in enumerate(joined.parts):
         assert isinstance(part, nn.Conv2d)
@@ -53,21 +52,21 @@ def _fold_joined(joined: JoinedConv) -> None:
 
 
 class ExportGraph(nn.Module):
-    """(guidance, weak_mask) -> (alpha, coefficients), all in one layout."""
+    """(guidance, weak_mask) -> (alpha, coefficients), all in one layout.
+
+    "NCHW" is the generator as it is written, for Core ML; "NHWC" its block form, for XNNPACK.
+    """
 
     def __init__(self, model: Generator, layout: Layout = "NCHW") -> None:
         super().__init__()
-        self.model = fold_batch_norms(model).requires_grad_(False)
-        self.channels_last = layout == "NHWC"
-        self.eval()
+        folded = fold_batch_norms(model)
+        self.model = folded if layout == "NCHW" else BlockGenerator(folded)
+        self.requires_grad_(False).eval()
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
         """NCHW: (1,3,H,W), (1,1,H,W) -> (1,1,H,W), (1,4,H/4,W/4). NHWC: the same, permuted."""
-        if not self.channels_last:
-            matte = self.model(guidance, weak_mask)
-            return matte.alpha, matte.coefficients
-        matte = self.model(guidance.permute(0, 3, 1, 2), weak_mask.permute(0, 3, 1, 2))
-        return matte.alpha.permute(0, 2, 3, 1), matte.coefficients.permute(0, 2, 3, 1)
+        alpha, coefficients = self.model(guidance, weak_mask)
+        return alpha, coefficients
 
 
 def restore_clamps(exported: GraphModule) -> None:

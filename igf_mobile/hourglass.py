@@ -19,6 +19,9 @@ from igf_mobile.two_colour import COEFFICIENT_STRIDE, upsample
 PARAMETER_COUNT = 59_466
 """Trainable parameters (paper 3.4)."""
 
+SLOPE_UNIT = 4.0
+"""Corrections to the slope are about four times those to alpha; in this unit one int8 scale serves both."""
+
 _ATTENTION_STRIDE = 32
 
 
@@ -29,18 +32,22 @@ class JoinedConv(nn.Module):
     evidence in [0,1]), and in int8 a concatenation would force one scale on all of them.
     """
 
-    def __init__(self, inputs: tuple[int, ...], outputs: int, kernel: int = 3, stride: int = 1) -> None:
+    def __init__(
+        self, inputs: tuple[int, ...], outputs: int, kernel: int = 3, stride: int = 1, head: bool = False
+    ) -> None:
+        """A `head` has a bias in place of norm and ReLU, and starts at zero."""
         super().__init__()
         padding = 1 if kernel == 3 else 0
         self.parts = nn.ModuleList(
-            nn.Conv2d(channels, outputs, kernel, stride, padding, bias=False) for channels in inputs
+            nn.Conv2d(channels, outputs, kernel, stride, padding, bias=head and i == 0)
+            for i, channels in enumerate(inputs)
         )
-        self.norm: nn.Module = nn.BatchNorm2d(outputs)
-        self.relu = nn.ReLU()
-        for part in self.parts:
-            # As He et al. 2015 for all inputs at once.
-            std = (2.0 / (sum(inputs) * kernel * kernel)) ** 0.5
-            nn.init.normal_(part.weight, std=std)  # type: ignore[arg-type]
+        self.norm: nn.Module = nn.Identity() if head else nn.BatchNorm2d(outputs)
+        self.relu: nn.Module = nn.Identity() if head else nn.ReLU()
+        # As He et al. 2015 for all inputs at once.
+        std = 0.0 if head else (2.0 / (sum(inputs) * kernel * kernel)) ** 0.5
+        for name, parameter in self.parts.named_parameters():
+            nn.init.normal_(parameter, std=std if name.endswith("weight") else 0.0)
 
     def forward(self, *xs: Tensor) -> Tensor:
         """One (B,channels,h,w) for each of `inputs` -> (B,outputs,h/stride,w/stride)."""
@@ -113,15 +120,11 @@ class Hourglass(nn.Module):
         self.decode_16 = DecoderLevel(c32, c16, c16)
         self.decode_8 = DecoderLevel(c16, c8, c8)
         self.decode_4 = DecoderLevel(c8, c8, c8, EVIDENCE)
-        self.slope_head = nn.Conv2d(c8 + ESTIMATES, 3, 3, padding=1)
-        self.alpha_head = nn.Conv2d(c8 + ESTIMATES, 1, 3, padding=1)
-        for head in (self.slope_head, self.alpha_head):
-            # Zero: training starts from the closed form, not from noise.
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+        # Zero: training starts from the closed form, not from noise.
+        self.head = JoinedConv((c8, ESTIMATES), 4, head=True)
 
-    def forward(self, guidance: Tensor, weak_mask: Tensor, start: Start) -> tuple[Tensor, Tensor]:
-        """Corrections (slope (B,3,H/4,W/4), alpha_lr (B,1,H/4,W/4)), unbounded.
+    def forward(self, guidance: Tensor, weak_mask: Tensor, start: Start) -> Tensor:
+        """Corrections (B,4,H/4,W/4), unbounded: to the slope, as shares of `SLOPE_UNIT`, and to alpha.
 
         Args:
             guidance: (B,3,H,W) in [0,1], H and W divisible by 32.
@@ -142,8 +145,8 @@ class Hourglass(nn.Module):
         d16 = self.decode_16(bottleneck, self.shortcut_16(e16))
         d8 = self.decode_8(d16, self.shortcut_8(e8)) * attention_8
         d4 = self.decode_4(d8, e4, start.evidence) * attention_4
-        features = torch.cat([d4, start.estimates], dim=1)
-        return self.slope_head(features), self.alpha_head(features)
+        corrections: Tensor = self.head(d4, start.estimates)
+        return corrections
 
 
 def parameter_count(module: nn.Module) -> int:

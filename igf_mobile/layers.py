@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from igf_mobile.errors import IgfError
-from igf_mobile.graph import fold_batch_norms
+from igf_mobile.graph import ExportGraph, Layout
 from igf_mobile.model import Generator
 
 FloatArray = NDArray[np.float32]
 Node = TypeVar("Node", bound=Hashable)
+
+_NETWORK = "hourglass."
 
 _LARGEST_ERROR = 0.3
 """Of weights against their layer's, relative: int8 has 0.01, 4-bit palettes 0.1, another layer 1.4."""
@@ -27,10 +29,15 @@ def layer_names(model: Generator) -> list[str]:
     return [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
 
 
-def layer_weights(model: Generator) -> dict[str, FloatArray]:
-    """Layer -> its weights (O,I,kh,kw), batch norms folded as in every export."""
-    folded = fold_batch_norms(model)
-    return {name: folded.get_submodule(name).weight.detach().numpy() for name in layer_names(model)}  # type: ignore[operator]
+def layer_weights(model: Generator, layout: Layout) -> dict[str, FloatArray]:
+    """Every convolution of an export -> its weights (O,I,kh,kw): the layers, and those with constant kernels."""
+    graph = ExportGraph(model, layout).model
+    return {n: m.weight.detach().numpy() for n, m in graph.named_modules() if isinstance(m, nn.Conv2d)}
+
+
+def of_network(found: Mapping[Node, str]) -> dict[Node, str]:
+    """The entries whose value is a layer: constant kernels lie outside the network and stay float."""
+    return {key: name for key, name in found.items() if name.startswith(_NETWORK)}
 
 
 def identify(found: Sequence[FloatArray], weights: Mapping[str, FloatArray]) -> list[str]:

@@ -56,7 +56,7 @@ class LossWeights:
 
 LOSS_PRESETS: dict[str, LossWeights] = {
     "paper": LossWeights(global_=10.0, local=1.0, gabor=200.0, adversarial=1.0),
-    "fast": LossWeights(global_=1.0, block_mean=1.0, gradient=1.0, squared=3.0, edge=50.0),
+    "fast": LossWeights(global_=1.0, block_mean=1.0, gradient=1.0, squared=4.0, edge=120.0),
 }
 """`paper` is eq. 9; `fast` leaves the discriminator, twenty times the generator's work, out."""
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from igf_mobile.hourglass import Hourglass
-from igf_mobile.start import closed_form_start
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, channel_sum, unit_clamp, upsample
+from igf_mobile.hourglass import SLOPE_UNIT, Hourglass
+from igf_mobile.start import Start, closed_form_start
+from igf_mobile.two_colour import COEFFICIENT_STRIDE, channel_sum, planes, unit_clamp, upsample
 
 STRIDE = 32
 """Height and width must be multiples of this: five stride-2 convolutions."""
@@ -71,13 +71,19 @@ class Generator(nn.Module):
             guidance: (B,3,H,W) in [0,1], H and W divisible by 32.
             weak_mask: (B,1,H,W) in [0,1].
         """
-        start = closed_form_start(guidance, weak_mask)
-        slope_correction, alpha_correction = self.hourglass(guidance, weak_mask, start)
-        alpha_lr = self._unit(start.alpha_lr + alpha_correction)
-        gate = 4.0 * alpha_lr * (1.0 - alpha_lr)
-        slope = gate * (start.slope + slope_correction)
-        offset = alpha_lr - channel_sum(slope * start.image_lr)
-        return torch.cat([slope, offset], dim=1)
+        image_lr = nn.functional.avg_pool2d(guidance, COEFFICIENT_STRIDE)
+        mask_lr = nn.functional.avg_pool2d(weak_mask, COEFFICIENT_STRIDE)
+        start = closed_form_start(image_lr, mask_lr)
+        return self.corrected(start, self.hourglass(guidance, weak_mask, start))
+
+    def corrected(self, start: Start, corrections: Tensor) -> Tensor:
+        """(B,4,h,w): the start and the hourglass's corrections (B,4,h,w) as coefficients."""
+        slope, alpha = torch.split(planes(corrections), [3, 1], dim=1)
+        alpha = self._unit(start.alpha + alpha)
+        gate = 4.0 * alpha * (1.0 - alpha)
+        slope = gate * (start.slope + SLOPE_UNIT * slope)
+        offset = alpha - channel_sum(slope * start.image)
+        return torch.cat([slope, offset], dim=1).unflatten(2, corrections.shape[2:])
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> Matte:
         """Matte a batch. Shapes as in `coefficients`."""

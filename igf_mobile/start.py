@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from igf_mobile.colour_regression import colour_regression
-from igf_mobile.two_colour import two_colour
+from igf_mobile.two_colour import planes, two_colour
 
 ESTIMATES = 4
 """Channels of `Start.estimates`."""
@@ -16,41 +16,43 @@ EVIDENCE = 3 + ESTIMATES
 
 
 class Start(NamedTuple):
-    """All at the coefficients' resolution (h, w) = (H/4, W/4)."""
+    """All at the coefficients' resolution (h, w) = (H/4, W/4); N = h*w."""
 
-    image_lr: Tensor
-    """(B,3,h,w) block means of the guidance, [0,1]."""
+    image: Tensor
+    """(B,3,N) block means of the guidance, [0,1]."""
+    slope: Tensor
+    """(B,3,N) A of the two-colour model."""
+    alpha: Tensor
+    """(B,1,N) mean of the two estimates of alpha, [0,1]."""
     mask_lr: Tensor
     """(B,1,h,w) block means of the weak mask, [0,1]."""
-    slope: Tensor
-    """(B,3,h,w) A of the two-colour model."""
-    alpha_lr: Tensor
-    """(B,1,h,w) mean of the two estimates of alpha, [0,1]."""
     contrast: Tensor
     """(B,3,h,w) foreground minus background colour, from [-1,1] to [0,1]."""
     estimates: Tensor
     """(B,4,h,w) in [0,1]: alpha of the two-colour model, its misfit, alpha of the colour regression, its
     support."""
     evidence: Tensor
-    """(B,7,h,w) in [0,1]: image_lr, then the estimates."""
+    """(B,7,h,w) in [0,1]: the block means of the guidance, then the estimates."""
 
 
-def closed_form_start(guidance: Tensor, weak_mask: Tensor) -> Start:
+def closed_form_start(image_lr: Tensor, mask_lr: Tensor) -> Start:
     """Both estimates and their mean.
 
     Args:
-        guidance: (B,3,H,W) in [0,1], H and W divisible by 32.
-        weak_mask: (B,1,H,W) in [0,1].
+        image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 8.
+        mask_lr: (B,1,h,w) block means of the weak mask, [0,1].
     """
-    two = two_colour(guidance, weak_mask)
-    regression = colour_regression(two.image_lr, two.mask_lr)
+    size = mask_lr.shape[2:]
+    two = two_colour(image_lr, mask_lr)
+    regression = colour_regression(image_lr, mask_lr)
+    image = planes(image_lr)
     estimates = torch.cat([two.alpha_lr, two.misfit, regression.alpha_lr, regression.support], dim=1)
     return Start(
-        two.image_lr,
-        two.mask_lr,
+        image,
         two.slope,
         0.5 * (two.alpha_lr + regression.alpha_lr),
-        0.5 * two.contrast + 0.5,
-        estimates,
-        torch.cat([two.image_lr, estimates], dim=1),
+        mask_lr,
+        (0.5 * two.contrast + 0.5).unflatten(2, size),
+        estimates.unflatten(2, size),
+        torch.cat([image, estimates], dim=1).unflatten(2, size),
     )

@@ -51,8 +51,8 @@ def make_trained_like() -> Generator:
     torch.manual_seed(0)
     network = Generator().train()
     with torch.no_grad():
-        for head in (network.hourglass.slope_head, network.hourglass.alpha_head):
-            head.weight.normal_(0.0, 0.05)
+        for part in network.hourglass.head.parts:
+            part.weight.normal_(0.0, 0.05)
         for norm in network.modules():
             if isinstance(norm, nn.BatchNorm2d):
                 norm.momentum = None  # the running statistics become the mean over all passes

@@ -31,7 +31,8 @@ def lowered(pair: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray
 
 
 def regress(image: FloatArray, mask: FloatArray) -> ColourRegression:
-    return colour_regression(torch.from_numpy(image[None].copy()), torch.from_numpy(mask[None, None].copy()))
+    found = colour_regression(torch.from_numpy(image[None].copy()), torch.from_numpy(mask[None, None].copy()))
+    return ColourRegression(*(part.unflatten(2, mask.shape) for part in found))
 
 
 def evaluate(image: Array, mask: Array) -> dict[str, Array]:
@@ -106,8 +107,10 @@ def test_many_colours_a_side_where_the_two_colour_model_has_one() -> None:
 
     band = np.s_[12:16, 6:26]
     wanted = lowered((image[None], truth[None, None]))[1][band]
-    regression = regress(*lowered((image[None], mask[None, None]))).alpha_lr[0, 0].numpy()[band]
-    two = two_colour(torch.from_numpy(image[None]), torch.from_numpy(mask[None, None])).alpha_lr[0, 0].numpy()
+    lowered_image, lowered_mask = lowered((image[None], mask[None, None]))
+    regression = regress(lowered_image, lowered_mask).alpha_lr[0, 0].numpy()[band]
+    planes = (torch.from_numpy(x[None]) for x in (lowered_image, lowered_mask[None]))
+    two = two_colour(*planes).alpha_lr[0, 0].reshape(lowered_mask.shape).numpy()
     assert np.abs(regression - wanted).mean() < 0.1
     assert np.abs(two[band] - wanted).mean() > 0.3
 
@@ -129,7 +132,7 @@ def test_a_batch_is_its_samples(photographs: Callable[..., Pairs]) -> None:
         alone = regress(*pair)
         for name in ColourRegression._fields:
             torch.testing.assert_close(
-                getattr(together, name)[index], getattr(alone, name)[0], atol=1e-6, rtol=0.0
+                getattr(together, name)[index], getattr(alone, name)[0].flatten(1), atol=1e-6, rtol=0.0
             )
 
 
@@ -140,6 +143,6 @@ def test_ranges(seed: int, soft: bool) -> None:
     mask = torch.rand(1, 1, 16, 8, generator=generator)
     found = colour_regression(torch.rand(1, 3, 16, 8, generator=generator), mask if soft else mask.round())
     for values in found:
-        assert values.shape == (1, 1, 16, 8)
+        assert values.shape == (1, 1, 16 * 8)
         assert values.min() >= 0.0
         assert values.max() <= 1.0 + 1e-6

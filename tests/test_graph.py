@@ -61,8 +61,9 @@ def test_nhwc_is_nchw_permuted(trained_like: Generator, photographs: Callable[..
         wanted = ExportGraph(trained_like)(guidance, mask)
         found = ExportGraph(trained_like, "NHWC")(guidance.permute(0, 2, 3, 1), mask.permute(0, 2, 3, 1))
     assert [tuple(x.shape) for x in found] == [(1, 64, 64, 1), (1, 16, 16, 4)]
-    for a, b in zip(wanted, found, strict=True):
-        assert torch.equal(a, b.permute(0, 3, 1, 2))
+    # Measured: 2.0e-5, 3.2e-5. The colour regression magnifies how a block mean is rounded.
+    for a, b, limit in zip(wanted, found, (6e-5, 1e-4), strict=True):
+        torch.testing.assert_close(a, b.permute(0, 3, 1, 2), atol=limit, rtol=0.0)
 
 
 def test_restore_clamps_replaces_every_triple_and_keeps_the_numbers(

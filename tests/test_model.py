@@ -19,7 +19,7 @@ from igf_mobile.start import closed_form_start
 Pairs = list[tuple[FloatArray, FloatArray]]
 
 # Part -> parameters: 3 x 3 kernels, inputs * outputs * 9, and two numbers of batch norm per output.
-# The stem is 4 x 4, the attention 1 x 1; the two heads have a bias and no norm.
+# The stem is 4 x 4, the attention 1 x 1; the head has a bias and no norm.
 BY_HAND = {
     "stem": (3 + 1) * 8 * 16 + 2 * 8,
     "encode_8": (8 + 7 + 3) * 8 * 9 + 2 * 8,
@@ -32,8 +32,7 @@ BY_HAND = {
     "decode_16": (32 * 16 * 9 + 32) + ((16 + 16) * 16 * 9 + 32),
     "decode_8": (16 * 8 * 9 + 16) + ((8 + 8) * 8 * 9 + 16),
     "decode_4": (8 * 8 * 9 + 16) + ((8 + 8 + 7) * 8 * 9 + 16),
-    "slope_head": (8 + 4) * 3 * 9 + 3,
-    "alpha_head": (8 + 4) * 1 * 9 + 1,
+    "head": (8 + 4) * 4 * 9 + 4,
 }
 
 
@@ -92,8 +91,8 @@ def test_shapes_and_range_of_any_multiple_of_32(rows: int, columns: int, batch: 
     height, width = rows * STRIDE, columns * STRIDE
     guidance, mask = pair(height, width, rows)
     model = Generator().eval()
-    nn.init.normal_(model.hourglass.slope_head.weight, std=3.0)  # far more than trained ones: forces clamps
-    nn.init.normal_(model.hourglass.alpha_head.weight, std=3.0)
+    for part in model.hourglass.head.parts:
+        nn.init.normal_(part.weight, std=3.0)  # far more than trained ones: forces clamps
     with torch.no_grad():
         matte = model(guidance.repeat(batch, 1, 1, 1), mask.repeat(batch, 1, 1, 1))
     assert matte.alpha.shape == (batch, 1, height, width)
@@ -133,12 +132,13 @@ def test_apply_coefficients_equals_its_definition(size: tuple[int, int]) -> None
 def test_at_init_the_matte_is_the_closed_form_start(photographs: Callable[..., Pairs]) -> None:
     guidance, mask = (torch.from_numpy(x) for x in photographs((64, 64))[0])
     with torch.no_grad():
-        start = closed_form_start(guidance, mask)
+        start = closed_form_start(*(nn.functional.avg_pool2d(x, 4) for x in (guidance, mask)))
         alpha, coefficients = Generator().eval()(guidance, mask)
-    slope = 4.0 * start.alpha_lr * (1.0 - start.alpha_lr) * start.slope
+    slope = 4.0 * start.alpha * (1.0 - start.alpha) * start.slope
+    coefficients = coefficients.flatten(2)
     torch.testing.assert_close(coefficients[:, :3], slope, atol=1e-5, rtol=0.0)
-    at_block_means = (coefficients[:, :3] * start.image_lr).sum(1, keepdim=True) + coefficients[:, 3:]
-    torch.testing.assert_close(at_block_means, start.alpha_lr, atol=1e-6, rtol=0.0)
+    at_block_means = (coefficients[:, :3] * start.image).sum(1, keepdim=True) + coefficients[:, 3:]
+    torch.testing.assert_close(at_block_means, start.alpha, atol=1e-6, rtol=0.0)
     assert alpha.std() > 0.1
 
 
@@ -163,15 +163,16 @@ def test_the_image_is_used(trained_like: Generator, photographs: Callable[..., P
 
 
 def _bias_gradient(model: Generator, bias: float) -> float:
-    """Of the sum of alpha, with the alpha head's output shifted by `bias`."""
-    nn.init.constant_(model.hourglass.alpha_head.bias, bias)  # type: ignore[arg-type]
+    """Of the sum of alpha, with the correction to alpha shifted by `bias`."""
+    head = model.hourglass.head.parts[0]
+    with torch.no_grad():
+        head.bias[3] = bias
     model.zero_grad()
     alpha = model(*pair(64, 64)).alpha
     assert bool(((alpha - (1.0 if bias > 0 else 0.0)).abs() < 1e-5).all()), "not saturated: the test is void"
     alpha.sum().backward()
-    gradient = model.hourglass.alpha_head.bias.grad
-    assert gradient is not None
-    return gradient.item()
+    gradient: float = head.bias.grad[3].item()
+    return gradient
 
 
 @pytest.mark.parametrize("bias", [3.0, -3.0])

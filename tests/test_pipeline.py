@@ -138,7 +138,7 @@ def test_another_checkpoint_builds_everything(
 ) -> None:
     model, info = load_checkpoint(fake.checkpoint)
     with torch.no_grad():
-        model.hourglass.alpha_head.bias += 1e-3  # type: ignore[operator]
+        model.hourglass.head.parts[0].bias += 1e-3
     other = tmp_path / "other.safetensors"
     save_checkpoint(other, model, info)
     old = load_manifest(build)
@@ -336,7 +336,7 @@ def test_an_absent_tolerance(fake: Any, build: Path, tolerances: list[Tolerance]
 def test_another_checkpoint(fake: Any, build: Path, tolerances: list[Tolerance], tmp_path: Path) -> None:
     model, info = load_checkpoint(fake.checkpoint)
     with torch.no_grad():
-        model.hourglass.alpha_head.bias += 0.05  # type: ignore[operator]
+        model.hourglass.head.parts[0].bias += 0.05
     other = tmp_path / "other.safetensors"
     save_checkpoint(other, model, info)
     _, failures = pipeline.verify_build(build, other, tolerances, progress=lambda text: None)

@@ -60,6 +60,16 @@ def tensor_specs(
     return inputs, outputs
 
 
+def channels_last(x: FloatArray) -> FloatArray:
+    """NCHW -> NHWC, contiguous: the runtimes take strides for an order of axes of their own."""
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+
+
+def channels_first(x: FloatArray) -> FloatArray:
+    """NHWC -> NCHW, contiguous."""
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+
+
 @dataclass(frozen=True)
 class Artifact:
     """An exported file and what is known of it without running it."""

@@ -16,12 +16,14 @@ from igf_mobile.backends.base import (
     BackendUnavailable,
     FloatArray,
     Runner,
+    channels_first,
+    channels_last,
     tensor_specs,
 )
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
 from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
-from igf_mobile.layers import identify, layer_weights
+from igf_mobile.layers import identify, layer_weights, of_network
 from igf_mobile.model import Generator
 
 _NETWORK = "model.hourglass"
@@ -44,7 +46,7 @@ class _HalfGraph(ExportGraph):
     """Float16 inside, float32 at the edges."""
 
     def __init__(self, model: Generator) -> None:
-        super().__init__(model)
+        super().__init__(model, "NHWC")
         self.half()
 
     def forward(self, guidance: Any, weak_mask: Any) -> tuple[Any, Any]:
@@ -68,7 +70,7 @@ def _quantized(
     prepared = prepare_pt2e(exported, quantizer)
     with torch.no_grad():
         for guidance, mask in calibration[:1] if scheme == "w8" else calibration:
-            prepared(torch.from_numpy(guidance), torch.from_numpy(mask))
+            prepared(*(torch.from_numpy(channels_last(x)) for x in (guidance, mask)))
     return convert_pt2e(prepared)
 
 
@@ -90,13 +92,13 @@ def export(
     from executorch.exir import to_edge_transform_and_lower
 
     height, width = size
-    example = (torch.rand(1, 3, height, width), torch.rand(1, 1, height, width))
-    graph: Any = torch.export.export(_HalfGraph(model) if scheme == "fp16" else ExportGraph(model), example)
-    graph = graph.module()
+    example = (torch.rand(1, height, width, 3), torch.rand(1, height, width, 1))
+    module = _HalfGraph(model) if scheme == "fp16" else ExportGraph(model, "NHWC")
+    graph: Any = torch.export.export(module, example).module()
     restore_clamps(graph)
     slices_for_splits(graph)
     if scheme in ("w8", "w8a8") or layers is not None:
-        graph = _quantized(graph, scheme, calibration or [(example[0].numpy(), example[1].numpy())], layers)
+        graph = _quantized(graph, scheme, calibration or [_blank(size)], layers)
     partitioners: list[Any] = [XnnpackPartitioner()]
     if scheme == "w8":
         partitioners.insert(0, XnnpackDynamicallyQuantizedPartitioner())
@@ -107,12 +109,16 @@ def export(
             constant_methods={_METADATA_METHOD: json.dumps(dict(metadata), sort_keys=True)},
         )
     delegated, fallback, quantized = _operators(edge.exported_program())
-    found = {} if layers is None else _layers(edge.exported_program(), layer_weights(model))
+    found = {} if layers is None else _layers(edge.exported_program(), layer_weights(model, "NHWC"))
     with atomic_path(path) as temporary:
         temporary.write_bytes(edge.to_executorch().buffer)
-    inputs, outputs = tensor_specs(size, "NCHW")
+    inputs, outputs = tensor_specs(size, "NHWC")
     notes = _NOTES.get(scheme, ())
     return Artifact(path, "executorch", scheme, inputs, outputs, delegated, fallback, quantized, notes, found)
+
+
+def _blank(size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+    return np.zeros((1, 3, *size), np.float32), np.zeros((1, 1, *size), np.float32)
 
 
 def _short(target: object) -> str:
@@ -165,7 +171,8 @@ def _layers(program: Any, weights: Mapping[str, FloatArray]) -> dict[str, str]:
                 static = "dequantize" in str(source.target)
                 int8 = recipes.STATIC if static else recipes.WEIGHTS
                 precisions.append(int8 if _is_quantized(node) else recipes.FLOAT)
-    return dict(zip(identify(arrays, weights), precisions, strict=True))
+    names = of_network(dict(enumerate(identify(arrays, weights))))
+    return {name: precisions[i] for i, name in names.items()}
 
 
 def _constant(program: Any, node: Any) -> FloatArray:
@@ -227,9 +234,10 @@ class _ExecuTorchRunner:
         import torch
 
         # The runtime takes strides for a dim order, so a transposed view would be refused.
-        inputs = [torch.from_numpy(np.ascontiguousarray(x)) for x in (guidance, weak_mask)]
-        outputs = self._method.execute(inputs)
-        alpha, coefficients = (x.numpy().copy() for x, _ in zip(outputs, OUTPUTS, strict=True))
+        outputs = self._method.execute([torch.from_numpy(channels_last(x)) for x in (guidance, weak_mask)])
+        alpha, coefficients = (
+            channels_first(x.numpy()).copy() for x, _ in zip(outputs, OUTPUTS, strict=True)
+        )
         return alpha, coefficients
 
 

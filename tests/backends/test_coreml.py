@@ -69,8 +69,8 @@ def model() -> Generator:
     torch.manual_seed(0)
     network = Generator().train()
     with torch.no_grad():
-        for head in (network.hourglass.slope_head, network.hourglass.alpha_head):
-            head.weight.normal_(0.0, 0.05)
+        for part in network.hourglass.head.parts:
+            part.weight.normal_(0.0, 0.05)
         for norm in network.modules():
             if isinstance(norm, nn.BatchNorm2d):
                 norm.momentum = None  # the running statistics become the mean over all passes
@@ -181,7 +181,7 @@ def test_census_sees_convolutions_left_float(exported: Exporter) -> None:
         census = mil_census.take(exported("fp16").path, schemes.get(scheme))
         assert census.int8 == {}
         assert len(census.left_float) == CONVOLUTIONS
-    assert any("hourglass_alpha_head" in name for name in census.left_float)
+    assert any("hourglass_head" in name for name in census.left_float)
     # int8 weights alone are not what w8a8 promises
     assert len(mil_census.take(exported("w8").path, schemes.get("w8a8")).left_float) == CONVOLUTIONS
 
@@ -193,7 +193,7 @@ def test_palettes_have_16_values(model: Generator, exported: Exporter) -> None:
     program = MilProgram(exported("p4").path)
     convolutions = [op for op in program.operations if op.op_type == "conv"]
     arrays = [program.weight(op) for op in convolutions]
-    weights = layer_weights(model)
+    weights = layer_weights(model, "NCHW")
     for name, array in zip(identify(arrays, weights), arrays, strict=True):
         groups = np.array_split(array, max(1, len(array) // (coreml_palettes.GROUP_SIZE or len(array))))
         assert all(len(np.unique(group)) <= 16 for group in groups)
@@ -209,7 +209,7 @@ def test_sizes_of_the_weights(exported: Exporter) -> None:
 
 def test_a_recipe_is_followed_layer_by_layer(model: Generator, tmp_path: Path) -> None:
     layers = {
-        "hourglass.*_head": "float32",
+        "hourglass.head": "float32",
         "hourglass.residual": "w8",
         "hourglass.decode_4.fuse.parts.1": "float32",
     }
@@ -225,7 +225,7 @@ def test_a_recipe_is_followed_layer_by_layer(model: Generator, tmp_path: Path) -
 def test_what_a_package_computes_with_is_read_from_the_package(model: Generator, exported: Exporter) -> None:
     from igf_mobile.mil_census import layers_found
 
-    weights = layer_weights(model)
+    weights = layer_weights(model, "NCHW")
     for scheme, precision in (("fp32", "float32"), ("fp16", "float16"), ("w8", "w8"), ("w8a8", "w8a8")):
         assert layers_found(exported(scheme).path, weights) == dict.fromkeys(weights, precision)
 

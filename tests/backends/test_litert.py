@@ -283,7 +283,7 @@ RECIPE = Recipe(
     "mixed",
     "w8a8",
     {
-        "hourglass.*_head": "float32",
+        "hourglass.head": "float32",
         "hourglass.residual": "w8",
         "hourglass.decode_4.fuse.parts.1": "float32",
     },
@@ -318,7 +318,7 @@ def test_a_recipe_is_followed_layer_by_layer(
 
 
 def test_what_a_file_computes_with_is_read_from_the_file(trained_like: Generator, exported: Exporter) -> None:
-    weights = layer_weights(trained_like)
+    weights = layer_weights(trained_like, "NHWC")
     for scheme, precision in (("fp32", "float32"), ("w8", "w8"), ("w8a8", "w8a8")):
         found = layers_found(exported(scheme).path.read_bytes(), weights)
         assert found == dict.fromkeys(weights, precision)

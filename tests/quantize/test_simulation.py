@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from igf_mobile import composites
-from igf_mobile.backends.base import FloatArray
+from igf_mobile.backends.base import FloatArray, channels_first, channels_last
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import sha256_of
 from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
@@ -47,8 +47,8 @@ def converted(model: Generator, pairs: Pairs, layers: dict[str, str]) -> list[Fl
     """The mattes of the graph that the ExecuTorch export lowers."""
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    tensors = [(torch.from_numpy(guidance), torch.from_numpy(mask)) for guidance, mask in pairs]
-    graph: Any = torch.export.export(ExportGraph(model), tensors[0]).module()
+    tensors = [tuple(torch.from_numpy(channels_last(x)) for x in pair) for pair in pairs]
+    graph: Any = torch.export.export(ExportGraph(model, "NHWC"), tensors[0]).module()
     restore_clamps(graph)
     slices_for_splits(graph)
     prepared = prepare_pt2e(graph, StaticQuantizer("model.hourglass", layers))
@@ -56,7 +56,7 @@ def converted(model: Generator, pairs: Pairs, layers: dict[str, str]) -> list[Fl
         for pair in tensors:
             prepared(*pair)
         graph = convert_pt2e(prepared)
-        return [graph(*pair)[0].numpy() for pair in tensors]
+        return [channels_first(graph(*pair)[0].numpy()) for pair in tensors]
 
 
 def worst_sqnr(wanted: list[FloatArray], found: list[FloatArray]) -> float:
@@ -78,7 +78,7 @@ def test_all_int8_is_the_graph_that_is_lowered(
     layers = uniform(trained_like, "w8a8")
     wanted = converted(trained_like, pairs, layers)
     assert worst_sqnr(wanted, simulation.run(layers)) >= 60.0
-    swapped = layers | {"hourglass.slope_head": "float32"}
+    swapped = layers | {"hourglass.head.parts.0": "float32"}
     assert worst_sqnr(wanted, simulation.run(swapped)) < 60.0
 
 
@@ -125,7 +125,7 @@ def test_blocks_are_ranked_by_loss(ranking: sensitivity.Sensitivity) -> None:
     assert {row.name for row in ranking.rows} >= {
         "hourglass.stem",
         "hourglass.decode_4",
-        "hourglass.alpha_head",
+        "hourglass.head",
     }
     assert sum(len(row.layers) for row in ranking.rows) == 26
     losses = [row.loss for row in ranking.rows]
