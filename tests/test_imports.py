@@ -118,7 +118,18 @@ def test_the_command_line_starts_without_anything_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["metrics", "parity", "latency", "manifest", "schemes", "gates", "devices"]
+    "module",
+    [
+        "metrics",
+        "parity",
+        "latency",
+        "manifest",
+        "schemes",
+        "recipes",
+        "gates",
+        "devices",
+        "quantize.ranking",
+    ],
 )
 def test_what_needs_no_torch_imports_none(module: str) -> None:
     heavy = ("torch", "matplotlib", *VENDORS)

@@ -16,7 +16,7 @@ from igf_mobile.errors import NotPossible
 
 if TYPE_CHECKING:
     from igf_mobile.manifest import Manifest
-    from igf_mobile.quantize.sensitivity import Sensitivity
+    from igf_mobile.quantize.ranking import Sensitivity
     from igf_mobile.recipes import Recipe
 
 
@@ -46,7 +46,8 @@ def sensitivity(
     from igf_mobile.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
     from igf_mobile.files import sha256_of
     from igf_mobile.quantize.plot import write_plot
-    from igf_mobile.quantize.sensitivity import Bench, measure, save
+    from igf_mobile.quantize.ranking import save
+    from igf_mobile.quantize.sensitivity import Bench, measure
 
     path = checkpoint or DEFAULT_CHECKPOINT
     model, _ = load_checkpoint(path)
@@ -126,7 +127,7 @@ def export_within(
     from igf_mobile.errors import GateFailed
     from igf_mobile.files import sha256_of
     from igf_mobile.manifest import load_manifest
-    from igf_mobile.quantize import budget, sensitivity
+    from igf_mobile.quantize import budget, ranking, sensitivity
     from igf_mobile.quantize.plot import write_plot
     from igf_mobile.recipes import STATIC
 
@@ -137,15 +138,15 @@ def export_within(
     model, _ = load_checkpoint(checkpoint)
     with _Bar() as bar:
         bench = sensitivity.Bench(model, progress=bar)
-        ranking = sensitivity.measure(bench, sha256_of(checkpoint), progress=bar)
-    sensitivity.save(ranking, build)
-    write_plot(ranking, build)
+        ranked = sensitivity.measure(bench, sha256_of(checkpoint), progress=bar)
+    ranking.save(ranked, build)
+    write_plot(ranked, build)
     known: dict[tuple[str, ...], float] = {}
 
     def simulate(layers: "dict[str, str]") -> float:
         key = tuple(layers.values())
         if key not in known:
-            known[key] = bench.mean_sad(layers) / ranking.float_sad
+            known[key] = bench.mean_sad(layers) / ranked.float_sad
         return known[key]
 
     for name in backend_names:
@@ -166,7 +167,7 @@ def export_within(
             continue
         precisions = backends.get(name).layer_precisions
         try:
-            choice = budget.within(name, precisions, ranking.rows, share, simulate, measured, progress, whole)
+            choice = budget.within(name, precisions, ranked.rows, share, simulate, measured, progress, whole)
         except GateFailed:
             _forget(build, name, budget.recipe_name(name, share))
             raise

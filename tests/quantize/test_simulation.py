@@ -19,6 +19,7 @@ from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
 from igf_mobile.layers import layer_names
 from igf_mobile.metrics import sqnr_db
 from igf_mobile.model import Generator
+from igf_mobile.quantize import ranking as records
 from igf_mobile.quantize import sensitivity
 from igf_mobile.quantize.plot import plot, write_plot
 from igf_mobile.quantize.simulation import Simulation
@@ -115,13 +116,13 @@ def test_counts_of_layers(simulation: Simulation) -> None:
 
 
 @pytest.fixture(scope="module")
-def ranking(fake_backend: Any, trained_like: Generator) -> sensitivity.Sensitivity:
+def ranking(fake_backend: Any, trained_like: Generator) -> records.Sensitivity:
     bench = sensitivity.Bench(trained_like)
     assert len(bench.samples) == len(sensitivity.load_composites(composites.FOLDERS["proof"])) == 2
     return sensitivity.measure(bench, sha256_of(fake_backend.checkpoint), unit="block")
 
 
-def test_blocks_are_ranked_by_loss(ranking: sensitivity.Sensitivity) -> None:
+def test_blocks_are_ranked_by_loss(ranking: records.Sensitivity) -> None:
     assert {row.name for row in ranking.rows} >= {
         "hourglass.stem",
         "hourglass.decode_4",
@@ -136,30 +137,30 @@ def test_blocks_are_ranked_by_loss(ranking: sensitivity.Sensitivity) -> None:
         assert row.worst_loss >= row.loss - 1e-9
 
 
-def test_it_comes_back_from_its_file(ranking: sensitivity.Sensitivity, tmp_path: Path) -> None:
-    assert sensitivity.load(tmp_path) is None
-    path = sensitivity.save(ranking, tmp_path)
-    assert sensitivity.load(tmp_path) == ranking
+def test_it_comes_back_from_its_file(ranking: records.Sensitivity, tmp_path: Path) -> None:
+    assert records.load(tmp_path) is None
+    path = records.save(ranking, tmp_path)
+    assert records.load(tmp_path) == ranking
     path.write_text(path.read_text().replace('"rows"', '"lines"'))
     with pytest.raises(DamagedFile, match="is not a sensitivity"):
-        sensitivity.load(tmp_path)
-    sensitivity.save(dataclasses.replace(ranking, schema_version=2), tmp_path)
+        records.load(tmp_path)
+    records.save(dataclasses.replace(ranking, schema_version=2), tmp_path)
     with pytest.raises(DamagedFile, match="has schema version 2; this program reads 1"):
-        sensitivity.load(tmp_path)
+        records.load(tmp_path)
 
 
 def test_the_plot_is_a_file_and_part_of_the_report_of_its_checkpoint(
-    ranking: sensitivity.Sensitivity, healthy_build: Path, tmp_path: Path
+    ranking: records.Sensitivity, healthy_build: Path, tmp_path: Path
 ) -> None:
     build = shutil.copytree(healthy_build, tmp_path / "build")
-    sensitivity.save(ranking, build)
+    records.save(ranking, build)
     path = write_plot(ranking, build)
     light = plot(ranking).light
     assert path.read_bytes() == base64.b64decode(light.partition(",")[2])
     page = write_report(build).read_text()
     assert light in page
     assert all(f"<li>{row.name}: " in page for row in ranking.rows)
-    sensitivity.save(dataclasses.replace(ranking, checkpoint_sha256="0" * 64), build)
+    records.save(dataclasses.replace(ranking, checkpoint_sha256="0" * 64), build)
     assert light not in write_report(build).read_text()
 
 
