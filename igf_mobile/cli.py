@@ -7,17 +7,21 @@ import dataclasses
 import json
 import os
 import sys
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from igf_mobile import profile_cli
+from igf_mobile.bench import command as bench_command
 from igf_mobile.errors import GateFailed, IgfError, NotPossible
 from igf_mobile.proof import command as proof_command
 from igf_mobile.quantize import command as quantize_command
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 app = typer.Typer(
     name="igf",
@@ -26,18 +30,37 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    # Rich's help takes longer to import than everything else together.
+    rich_markup_mode=None,
 )
 data_app = typer.Typer(help="Training data: fetch, index, composite.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(profile_cli.app, name="profile")
 app.command("eval")(proof_command.evaluate)
+app.command("bench")(bench_command.bench)
 app.command("sensitivity")(quantize_command.sensitivity)
 
 _INTERRUPTED = 130
 
-# A descriptor of its own: progress stays on the screen while vendors' output goes to a log.
-_screen = Console(file=os.fdopen(os.dup(2), "w"), stderr=True)
+
+class _Screen:
+    """Standard error by a descriptor of its own: progress stays visible while vendors' output goes to a log."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.dup(2)
+
+    def print(self, text: str, **options: Any) -> None:
+        """As Rich's console prints."""
+        self._console.print(text, **options)
+
+    @cached_property
+    def _console(self) -> "Console":
+        from rich.console import Console
+
+        return Console(file=os.fdopen(self._descriptor, "w"), stderr=True)
+
+
+_screen = _Screen()
 
 Build = Annotated[Path, typer.Option("--build", "-b", help="The build folder.")]
 Checkpoint = Annotated[
@@ -51,8 +74,6 @@ Tolerances = Annotated[
 
 def main() -> None:
     """Run `igf` and turn errors into one line and an exit code."""
-    from igf_mobile.backends.base import BackendUnavailable
-
     try:
         code = app(standalone_mode=False)
     except typer.Exit as done:
@@ -61,7 +82,7 @@ def main() -> None:
         code = _INTERRUPTED
     except GateFailed as error:
         _fail(str(error), 1)
-    except (BackendUnavailable, NotPossible) as error:
+    except NotPossible as error:
         _fail(f"not possible here: {error}", 3)
     except (IgfError, ValueError, OSError) as error:
         _fail(str(error), 2)
@@ -81,8 +102,10 @@ def _fail(text: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _console() -> Console:
+def _console() -> "Console":
     """Standard output; wide where it is a file, so that tables keep their columns."""
+    from rich.console import Console
+
     console = Console()
     return console if console.is_terminal else Console(width=max(console.width, 160))
 
@@ -103,6 +126,8 @@ def doctor(json_: Json = False) -> None:
 
     Example: `igf doctor`
     """
+    from rich.table import Table
+
     from igf_mobile.doctor import examine
 
     findings = examine()
@@ -299,33 +324,6 @@ def matte(
 
 
 @app.command()
-def bench(
-    build: Build = Path("build"),
-    iterations: Annotated[int, typer.Option(help="Timed calls.", min=1)] = 100,
-    warm_up: Annotated[int, typer.Option(help="Calls before them.", min=0)] = 10,
-    threads: Annotated[int, typer.Option(help="Threads of the runtime.", min=1)] = 1,
-    json_: Json = False,
-) -> None:
-    """Time every artifact of a build on this machine, and eager torch beside them.
-
-    Example: `igf bench --iterations 200 --threads 2`
-    """
-    from igf_mobile.bench import bench_build
-
-    rows = bench_build(build, warm_up, iterations, threads, progress=_Steps(None))
-    if json_:
-        _print_json([dataclasses.asdict(row) for row in rows])
-        return
-    table = Table("Artifact", "Runs on", "load", "first", "median", "p90", "p99", "min", title="milliseconds")
-    for row in rows:
-        t = row.latency
-        values = (t.load_ms, t.first_ms, t.median_ms, t.p90_ms, t.p99_ms, t.minimum_ms) if t else ()
-        table.add_row(row.name, row.ran_on, *(f"{value:.2f}" for value in values))
-    _console().print(table)
-    _console().print(f"{warm_up} warm-up calls, {iterations} timed, {threads} thread(s)", highlight=False)
-
-
-@app.command()
 def train(
     run: Annotated[Path, typer.Option(help="Folder of the run; the same folder continues it.")],
     data: Annotated[Path, typer.Option(help="Folder of `igf data build`.")] = Path("data_cache"),
@@ -397,7 +395,9 @@ def _raise_failures(failures: list[str]) -> None:
         raise GateFailed(f"{len(failures)} gate(s) failed:\n" + "\n".join(f"  - {s}" for s in failures))
 
 
-def _parity_table(manifest: Any) -> Table:
+def _parity_table(manifest: Any) -> "Table":
+    from rich.table import Table
+
     table = Table(title=f"{manifest.name} {manifest.version}")
     for column in ("Backend", "Scheme", "Step", "KB", "SQNR dB", "max |error|", "SAD", "SAD / float", "ms"):
         text = column in ("Backend", "Scheme", "Step")

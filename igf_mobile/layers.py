@@ -29,15 +29,22 @@ def layer_names(model: Generator) -> list[str]:
     return [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
 
 
-def layer_weights(model: Generator, layout: Layout) -> dict[str, FloatArray]:
-    """Every convolution of an export -> its weights (O,I,kh,kw): the layers, and those with constant kernels."""
+def layer_weights(model: Generator, layout: Layout = "NCHW") -> dict[str, FloatArray]:
+    """Every convolution of the exported graph -> its weights (O,I,kh,kw), batch norms folded.
+
+    In the block form ("NHWC") some have constant kernels; they are no layers, see `is_layer`.
+    """
     graph = ExportGraph(model, layout).model
-    return {n: m.weight.detach().numpy() for n, m in graph.named_modules() if isinstance(m, nn.Conv2d)}
+    return {
+        name: module.weight.detach().numpy()
+        for name, module in graph.named_modules()
+        if isinstance(module, nn.Conv2d)
+    }
 
 
-def of_network(found: Mapping[Node, str]) -> dict[Node, str]:
-    """The entries whose value is a layer: constant kernels lie outside the network and stay float."""
-    return {key: name for key, name in found.items() if name.startswith(_NETWORK)}
+def is_layer(name: str) -> bool:
+    """Of `layer_weights`: is it a layer of the network, and not a constant kernel of the block form?"""
+    return name.startswith(_NETWORK)
 
 
 def identify(found: Sequence[FloatArray], weights: Mapping[str, FloatArray]) -> list[str]:

@@ -88,7 +88,9 @@ def matte(
     if guidance.shape[:2] == tuple(size):
         return _run(runner, guidance, weak_mask)[0]
     _, coefficients = _run(runner, resize(guidance, size), resize(weak_mask, size))
-    return apply_in_strips(coefficients, guidance)
+    from igf_mobile.full_resolution import apply_coefficients  # numba takes a second to import
+
+    return apply_coefficients(coefficients, guidance)
 
 
 def pad_to_multiple(guidance: FloatArray, mask: FloatArray, multiple: int = STRIDE) -> Padded:
@@ -106,30 +108,6 @@ def pad_to_multiple(guidance: FloatArray, mask: FloatArray, multiple: int = STRI
         np.pad(mask, ((0, rows), (0, columns)), mode="edge"),
         (slice(0, height), slice(0, width)),
     )
-
-
-def apply_in_strips(coefficients: FloatArray, guidance: FloatArray) -> FloatArray:
-    """alpha = A * I + B in [0,1] at the guidance's resolution, in bounded memory.
-
-    The NumPy twin of `model.apply_coefficients`: bilinear, half-pixel centres.
-
-    Args:
-        coefficients: (h,w,4), A for red, green, blue, then B.
-        guidance: (H,W,3) in [0,1].
-
-    Returns:
-        (H,W).
-    """
-    height, width = guidance.shape[:2]
-    alpha = np.empty((height, width), np.float32)
-    rows = max(1, _STRIP_PIXELS // width)
-    for top in range(0, height, rows):
-        strip = slice(top, min(top + rows, height))
-        full = _upsampled_rows(coefficients, strip, (height, width))
-        linear = np.einsum("ijk,ijk->ij", full[:, :, :3], guidance[strip])
-        linear += full[:, :, 3]
-        np.clip(linear, 0.0, 1.0, out=alpha[strip])
-    return alpha
 
 
 def composite(guidance: FloatArray, alpha: FloatArray, background: str | FloatArray) -> FloatArray:
@@ -265,16 +243,3 @@ def _run(runner: Runner, guidance: FloatArray, weak_mask: FloatArray) -> tuple[F
         if not np.isfinite(values).all():
             raise IgfError(f"{runner.description}: {name} has NaN or infinite values")
     return np.clip(alpha[0, 0], 0.0, 1.0), np.ascontiguousarray(coefficients[0].transpose(1, 2, 0))
-
-
-def _upsampled_rows(coefficients: FloatArray, strip: slice, size: tuple[int, int]) -> FloatArray:
-    """Rows `strip` of the coefficients (h,w,4) upsampled to `size`: (rows,W,4)."""
-    small = coefficients.shape[0]
-    centres = (np.arange(strip.start, strip.stop) + 0.5) * (small / size[0]) - 0.5
-    centres = centres.clip(0.0, small - 1.0)
-    above = centres.astype(np.intp)
-    below = np.minimum(above + 1, small - 1)
-    weight = (centres - above).astype(np.float32)[:, None, None]
-    rows = coefficients[above] * (np.float32(1.0) - weight) + coefficients[below] * weight
-    full = cv2.resize(rows, (size[1], len(rows)), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(full, dtype=np.float32)

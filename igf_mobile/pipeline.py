@@ -51,7 +51,6 @@ _NOT_MEASURED = "not run: not measured yet"
 _WARM_UP, _ITERATIONS = 5, 30
 
 _NOT_DECIDING = (
-    "bench",
     "cli",
     "compare",
     "device_case",

@@ -4,16 +4,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
 
 from igf_mobile.errors import DamagedFile, GateFailed
-from igf_mobile.profile.command import DeviceFailed
-from igf_mobile.profile.progress import Progress, Tell
+
+if TYPE_CHECKING:
+    from igf_mobile.profile.progress import Progress, Tell
 
 app = typer.Typer(
     help="Measure on phones: `android` and `ios` drive one, `import` takes a report that an app shared.",
@@ -117,11 +115,12 @@ def import_(
     _merge(build, kept)
 
 
-def _measure(run: Callable[[Path, Tell], None], name: str, build: Path, output: Path | None) -> None:
+def _measure(run: "Callable[[Path, Tell], None]", name: str, build: Path, output: Path | None) -> None:
     """Run a measurement with a progress display, store what it gave, whole or not."""
     from igf_mobile import devices
     from igf_mobile.manifest import load_manifest
     from igf_mobile.profile import store
+    from igf_mobile.profile.command import DeviceFailed
 
     load_manifest(build)  # a missing build is told before minutes of measuring
     folder = output or build / devices.FOLDER
@@ -174,18 +173,24 @@ def _merge(build: Path, kept: list[Path]) -> None:
 
 
 def _say(text: str) -> None:
+    from rich.console import Console
+
     Console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
-def _bar(name: str) -> Iterator[Tell]:
+def _bar(name: str) -> "Iterator[Tell]":
     """A spinner, the current step, the finished runs and the time; a line per step where there is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Bar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
         task = bar.add_task(name, total=None)
 
-        def tell(step: Progress) -> None:
+        def tell(step: "Progress") -> None:
             bar.update(task, description=f"{name}: {step.what}")
             if step.total:
                 bar.update(task, completed=step.done, total=step.total)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from igf_mobile.layers import identify, of_network, surrounded
+from igf_mobile.layers import identify, is_layer, surrounded
 from igf_mobile.recipes import FLOAT, STATIC, WEIGHTS
 
 FloatArray = NDArray[np.float32]
@@ -86,7 +86,7 @@ def layers_found(content: bytes, weights: Mapping[str, FloatArray]) -> dict[str,
     """
     convolutions = [op for op in read_operators(content) if op.weights is not None]
     names = identify([op.weights for op in convolutions if op.weights is not None], weights)
-    return {name: convolutions[i].precision for i, name in of_network(dict(enumerate(names))).items()}
+    return {name: op.precision for name, op in zip(names, convolutions, strict=True) if is_layer(name)}
 
 
 def scopes_by_precision(
@@ -102,7 +102,7 @@ def scopes_by_precision(
     operators = read_operators(content)
     indices = [i for i, op in enumerate(operators) if op.weights is not None]
     names = identify([operators[i].weights for i in indices], weights)  # type: ignore[misc]
-    layer_of = of_network(dict(zip(indices, names, strict=True)))
+    layer_of = {i: name for i, name in zip(indices, names, strict=True) if is_layer(name)}
     around = surrounded({i: op.reads for i, op in enumerate(operators)}, layer_of)
     scopes: dict[str, list[str]] = {WEIGHTS: [], STATIC: []}
     for index, op in enumerate(operators):

@@ -24,6 +24,9 @@ from typer.testing import CliRunner
 
 from igf_mobile import backends, cli, gates, matting
 from igf_mobile import checkpoint as checkpoints
+from igf_mobile.bench import run as bench_run
+from igf_mobile.bench.rounds import Loaded, SideFailed
+from igf_mobile.bench.worker import Server
 from igf_mobile.checkpoint import load_checkpoint
 from igf_mobile.manifest import load_manifest
 from igf_mobile.samples import ASSETS, load_sample
@@ -407,24 +410,68 @@ def test_tolerances_are_not_set_from_a_build_that_is_not_whole(igf: Igf, build: 
     assert not (tmp_path / "set.json").exists()
 
 
-def test_bench(igf: Igf, build: Path) -> None:
-    result = igf("bench", "--build", build, "--iterations", 2, "--warm-up", 0, "--json")
+class SideHere:
+    """In place of the process of a side: the same server, here, where the fake backend is registered."""
+
+    def __init__(self, spec: Any, log: Path, site: Any = None) -> None:
+        self.spec = spec
+
+    def load(self) -> Loaded:
+        try:
+            self.server = Server(self.spec)
+        except backends.base.BackendUnavailable as reason:
+            raise SideFailed(str(reason), True) from reason
+        return Loaded(**self.server.load())
+
+    def time(self, calls: int) -> list[float]:
+        return self.server.time(calls)
+
+    def peak(self, calls: int) -> Any:
+        return Server(self.spec).peak(calls)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def bench(igf: Igf, build: Path, monkeypatch: pytest.MonkeyPatch) -> Igf:
+    monkeypatch.setattr(bench_run, "Worker", SideHere)
+    return lambda *arguments: igf("bench", "--build", build, "--threads", 1, "--warm-up", 0, *arguments)
+
+
+def test_bench(bench: Igf, tmp_path: Path) -> None:
+    result = bench("--iterations", 4, "--block", 2, "--json", "--output", tmp_path / "run.json")
     assert result.code == 0
-    rows = json.loads(result.out)
-    assert [row["name"] for row in rows] == [
-        "torch-fp32 (shipped checkpoint)",
+    run = json.loads(result.out)
+    assert run == json.loads((tmp_path / "run.json").read_text())
+    assert [row["name"] for row in run["rows"]] == [
+        "torch eager",
         *(f"fake-{scheme}" for scheme in ("fp32", "fp16", "w8", "w8a8")),
     ]
-    for row in rows:
-        assert row["latency"]["iterations"] == 2
-        assert 0 < row["latency"]["minimum_ms"] <= row["latency"]["median_ms"] <= row["latency"]["p99_ms"]
+    for row in run["rows"]:
+        assert len(row["samples_ms"]) == row["summary"]["iterations"] == 4
+        assert 0 < row["summary"]["minimum_ms"] <= row["summary"]["median_ms"] <= row["summary"]["p99_ms"]
+        assert row["memory"]["peak_bytes"] >= row["memory"]["base_bytes"]
+        assert row["pixels"] == 96 * 96
+    assert run["settings"]["threads"] == [1]
 
 
-def test_bench_says_what_does_not_run(igf: Igf, fake: Any, build: Path) -> None:
+def test_bench_prints_its_conditions(bench: Igf) -> None:
+    said = bench("--iterations", 2, "--no-memory", "--only", "fake-w8").out
+    assert "fake-w8 " in said and "fake-fp32" not in said
+    assert "0 warm-up calls, 2 timed in turns of 10" in said
+    assert "torch 2" in said
+
+
+def test_bench_says_what_does_not_run(bench: Igf, fake: Any) -> None:
     fake.module.unavailable = "it wants a phone"
-    rows = json.loads(igf("bench", "--build", build, "--iterations", 1, "--warm-up", 0, "--json").out)
+    rows = json.loads(bench("--iterations", 1, "--json").out)["rows"]
     assert {row["ran_on"] for row in rows[1:]} == {"not run: it wants a phone"}
-    assert all(row["latency"] is None for row in rows[1:])
+    assert all(row["samples_ms"] == [] and row["summary"] is None for row in rows[1:])
+
+
+def test_bench_names_the_artifacts_there_are(bench: Igf) -> None:
+    one_line(bench("--only", "litert-w9"), 2, "no artifact 'litert-w9'; it has fake-fp32, fake-fp16")
 
 
 def test_exit_code_3_where_it_cannot_run(igf: Igf, fake: Any, build: Path, tmp_path: Path) -> None:

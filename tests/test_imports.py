@@ -27,16 +27,18 @@ ROWS = (
     {"start"},
     {"guided_filter", "hourglass", "images", "samples"},
     {"model", "discriminator", "parity", "composites"},
-    {"losses", "checkpoint", "graph", "data"},
+    {"losses", "checkpoint", "blocks", "data"},
+    {"graph"},
     {"layers", "tflite_layers", "pt2e", "xnnpack_quantizer", "coreml_quantizer", "coreml_palettes"},
     {"mil_census", "mil_operators", "mil_reference", "mlpackage"},
     {"backends", "manifest", "device_report", "compare"},
+    {"full_resolution"},
     {"matting", "evaluate", "gates", "device_checks", "device_reader"},
     {"device_fixture", "devices"},
-    {"training_state", "train", "pipeline", "bench", "doctor", "vectors", "profile"},
+    {"training_state", "train", "pipeline", "doctor", "vectors", "profile"},
     {"report_plots", "report_pictures", "quantize", "report", "device_plots", "device_section"},
     {"profile_cli"},
-    {"proof", "arm"},
+    {"proof", "arm", "bench"},
     {"cli"},
 )
 ROW_OF = {name: position for position, row in enumerate(ROWS) for name in row}
@@ -111,25 +113,35 @@ def test_the_blocker_blocks() -> None:
     assert run(program) == "coremltools is blocked\n"
 
 
-def test_the_command_line_starts_without_anything_heavy() -> None:
-    heavy = ("torch", "cv2", "matplotlib", "scipy", "PIL", "skimage", *VENDORS)
-    program = f"import sys, igf_mobile.cli\nprint([m for m in {heavy!r} if m in sys.modules])"
-    assert run(program) == "[]\n"
+HEAVY = ("torch", "numpy", "cv2", "pydantic", "rich", "matplotlib", "scipy", "PIL", "skimage", *VENDORS)
 
 
 @pytest.mark.parametrize(
-    "module",
-    [
-        "metrics",
-        "parity",
-        "latency",
-        "manifest",
-        "schemes",
-        "recipes",
-        "gates",
-        "devices",
-        "quantize.ranking",
-    ],
+    "arguments",
+    [["--help"], ["bench", "--help"], ["export", "--help"], ["sensitivity", "--help"]],
+    ids=" ".join,
+)
+def test_help_needs_nothing_heavy(arguments: list[str]) -> None:
+    """Each of these takes longer to import than `igf --help` may take, 0.3 s."""
+    program = (
+        "import contextlib, io, sys\nfrom igf_mobile.cli import main\n"
+        f"sys.argv = ['igf', *{arguments!r}]\n"
+        "said = io.StringIO()\n"
+        "with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):\n    main()\n"
+        "assert 'Usage' in said.getvalue()\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    assert run(program) == "[]\n"
+
+
+def test_what_is_heavy_would_be_seen() -> None:
+    assert "numpy" in run(
+        f"import sys, igf_mobile.latency, igf_mobile.compare\nprint([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+
+
+@pytest.mark.parametrize(
+    "module", ["metrics", "parity", "latency", "manifest", "recipes", "gates", "devices", "quantize.ranking"]
 )
 def test_what_needs_no_torch_imports_none(module: str) -> None:
     heavy = ("torch", "matplotlib", *VENDORS)

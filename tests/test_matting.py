@@ -8,12 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from igf_mobile import matting
+from igf_mobile import full_resolution, matting
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.errors import IgfError
 from igf_mobile.matting import (
     FloatRunner,
-    apply_in_strips,
     composite,
     estimate_foreground,
     matte,
@@ -95,7 +94,7 @@ def test_photograph_of_the_runner_s_size_gets_the_runner_s_alpha(runner: FloatRu
     np.testing.assert_array_equal(matte(runner, guidance, mask, size=(64, 96)), expected[0, 0])
     np.testing.assert_array_equal(matte(runner, guidance, mask, size=None), expected[0, 0])
     # and the other path would have given the same
-    applied = apply_in_strips(coefficients[0].transpose(1, 2, 0), guidance)
+    applied = full_resolution.apply_coefficients(coefficients[0].transpose(1, 2, 0), guidance)
     np.testing.assert_allclose(applied, expected[0, 0], atol=1e-5)
 
 
@@ -113,22 +112,7 @@ def test_runner_sees_the_photograph_at_its_size_and_upright() -> None:
     np.testing.assert_allclose(alpha, torch_alpha(stand.coefficients, guidance), atol=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
-@given(height=SIDES, width=SIDES, rows=SMALL, columns=SMALL, strip=st.integers(1, 999))
-def test_strips_equal_the_whole_in_pytorch(
-    height: int, width: int, rows: int, columns: int, strip: int
-) -> None:
-    guidance, _ = photograph(height, width)
-    coefficients = random_coefficients(rows, columns)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matting, "_STRIP_PIXELS", strip)
-        alpha = apply_in_strips(np.ascontiguousarray(coefficients.transpose(1, 2, 0)), guidance)
-    # float32 rounding of the coordinates, times slopes of up to 6: 7e-6 was measured in 400 cases
-    np.testing.assert_allclose(alpha, torch_alpha(coefficients, guidance), atol=1.4e-5)
-
-
-def test_panorama_needs_memory_for_strips_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matting, "_STRIP_PIXELS", 12_000 * 8)
+def test_a_panorama_needs_memory_for_its_matte_only() -> None:
     guidance, mask = np.full((400, 12_000, 3), 0.5, np.float32), np.ones((400, 12_000), np.float32)
     stand = Stand(random_coefficients(128, 128))
     tracemalloc.start()
@@ -138,8 +122,8 @@ def test_panorama_needs_memory_for_strips_only(monkeypatch: pytest.MonkeyPatch) 
     finally:
         tracemalloc.stop()
     assert alpha.shape == (400, 12_000)
-    # The matte and a few strips, 9 MB measured; the upsampled coefficients at once would be 77 MB more.
-    assert peak < alpha.nbytes + 18e6
+    # The matte and the network's small picture, 8 MB measured; the upsampled coefficients would be 77 MB more.
+    assert peak < alpha.nbytes + 16e6
     expected = torch_alpha(stand.coefficients, guidance)[7:9]
     # 4.7e-5 measured: 128 cells in 12,000 steps of float32 coordinates
     np.testing.assert_allclose(alpha[7:9], expected, atol=9e-5)

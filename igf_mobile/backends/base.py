@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from igf_mobile.errors import IgfError
+from igf_mobile.errors import NotPossible
 
 FloatArray = NDArray[np.float32]
 
@@ -17,7 +17,7 @@ OUTPUTS = ("alpha", "coefficients")
 """Tensor names, in this order, in every artifact."""
 
 
-class BackendUnavailable(IgfError):
+class BackendUnavailable(NotPossible):
     """This machine cannot run the backend's artifacts; the text says why."""
 
 

@@ -23,7 +23,7 @@ from igf_mobile.backends.base import (
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
 from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
-from igf_mobile.layers import identify, layer_weights, of_network
+from igf_mobile.layers import identify, is_layer, layer_weights
 from igf_mobile.model import Generator
 
 _NETWORK = "model.hourglass"
@@ -171,8 +171,8 @@ def _layers(program: Any, weights: Mapping[str, FloatArray]) -> dict[str, str]:
                 static = "dequantize" in str(source.target)
                 int8 = recipes.STATIC if static else recipes.WEIGHTS
                 precisions.append(int8 if _is_quantized(node) else recipes.FLOAT)
-    names = of_network(dict(enumerate(identify(arrays, weights))))
-    return {name: precisions[i] for i, name in names.items()}
+    names = identify(arrays, weights)
+    return {name: found for name, found in zip(names, precisions, strict=True) if is_layer(name)}
 
 
 def _constant(program: Any, node: Any) -> FloatArray:

@@ -42,43 +42,43 @@ _METADATA_PREFIX = "igf."
 _float_models: dict[str, bytes] = {}
 
 
-def _recipe(scheme: str) -> list[dict[str, Any]]:
-    """Our scheme as an ai-edge-quantizer recipe; the one place where the vendor's words appear."""
-    weights = {"num_bits": 8, "symmetric": True, "granularity": "CHANNELWISE", "dtype": "INT"}
-    activations = {"num_bits": 8, "symmetric": False, "granularity": "TENSORWISE", "dtype": "INT"}
+def _rule(regex: str, operation: str, algorithm: str, config: dict[str, Any]) -> dict[str, Any]:
+    return {"regex": regex, "operation": operation, "algorithm_key": algorithm, "op_config": config}
 
-    def rule(regex: str, operation: str, algorithm: str, config: dict[str, Any]) -> dict[str, Any]:
-        return {"regex": regex, "operation": operation, "algorithm_key": algorithm, "op_config": config}
 
-    convolutions = ("CONV_2D", "DEPTHWISE_CONV_2D")
-    half = {
-        "weight_tensor_config": {"num_bits": 16, "dtype": "FLOAT", "granularity": "TENSORWISE"},
+def _stored_as(regex: str, algorithm: str, **weights: Any) -> list[dict[str, Any]]:
+    """Convolutions in float whose weights are stored otherwise."""
+    config = {
+        "weight_tensor_config": weights,
         "compute_precision": "FLOAT",
         "explicit_dequantize": True,
     }
+    return [_rule(regex, op, algorithm, config) for op in ("CONV_2D", "DEPTHWISE_CONV_2D")]
+
+
+def _half(regex: str) -> list[dict[str, Any]]:
+    return _stored_as(regex, "float_casting", num_bits=16, dtype="FLOAT", granularity="TENSORWISE")
+
+
+def _recipe(scheme: str) -> list[dict[str, Any]]:
+    """Our scheme as an ai-edge-quantizer recipe for the network; where the vendor's words appear."""
+    weights = {"num_bits": 8, "symmetric": True, "granularity": "CHANNELWISE", "dtype": "INT"}
     if scheme == "fp16":
-        return [rule(".*", op, "float_casting", half) for op in convolutions]
-    fixed = [rule(_FIXED, op, "float_casting", half) for op in convolutions]
+        return _half(_NETWORK)
     if scheme == "w8":
-        config = {
-            "weight_tensor_config": weights,
-            "compute_precision": "FLOAT",
-            "explicit_dequantize": True,
-        }
-        return [*fixed, *(rule(_NETWORK, op, "min_max_uniform_quantize", config) for op in convolutions)]
+        return _stored_as(_NETWORK, "min_max_uniform_quantize", **weights)
     if scheme == "w8a8":
         config = {
-            "activation_tensor_config": activations,
+            "activation_tensor_config": {**weights, "symmetric": False, "granularity": "TENSORWISE"},
             "weight_tensor_config": weights,
             "compute_precision": "INTEGER",
             "explicit_dequantize": False,
         }
         return [
-            *fixed,
-            rule(_NETWORK, "*", "min_max_uniform_quantize", config),
-            rule(_EDGE, "ADD", "no_quantize", {}),
+            _rule(_NETWORK, "*", "min_max_uniform_quantize", config),
+            _rule(_EDGE, "ADD", "no_quantize", {}),
             # XNNPACK takes no int8 average pooling of this kind; one is in the network, over the mask.
-            rule(_NETWORK, "AVERAGE_POOL_2D", "no_quantize", {}),
+            _rule(_NETWORK, "AVERAGE_POOL_2D", "no_quantize", {}),
         ]
     raise ValueError(f"litert has no recipe for scheme {scheme!r}")
 
@@ -88,17 +88,18 @@ def _mixed(content: bytes, model: Generator, layers: Mapping[str, str]) -> list[
     from igf_mobile import tflite_layers
 
     scopes = tflite_layers.scopes_by_precision(content, layer_weights(model, "NHWC"), layers)
-    static = [scope for scope in scopes[recipes.STATIC] if re.search(_NETWORK, scope)]
-
-    def single(rule: dict[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
-        return [{**rule, "regex": f"^{re.escape(name)}$"} for name in names]
-
-    rules = []
-    for rule in _recipe("w8a8"):
-        rules += single(rule, static) if rule["operation"] == "*" else [rule]
-    for rule in _recipe("w8"):
-        rules += single(rule, scopes[recipes.WEIGHTS]) if rule["regex"] == _NETWORK else []
-    return rules
+    (whole, *exceptions), convolutions = _recipe("w8a8"), _recipe("w8")
+    rules = [
+        {**whole, "regex": f"^{re.escape(scope)}$"}
+        for scope in scopes[recipes.STATIC]
+        if re.search(_NETWORK, scope)
+    ]
+    rules += exceptions
+    return rules + [
+        {**rule, "regex": f"^{re.escape(scope)}$"}
+        for scope in scopes[recipes.WEIGHTS]
+        for rule in convolutions
+    ]
 
 
 def _float_model(model: Generator, size: tuple[int, int]) -> bytes:
@@ -123,7 +124,7 @@ def _quantized(
     from ai_edge_quantizer import quantizer
     from ai_edge_quantizer.utils.qsv_utils import min_max_update
 
-    tool = quantizer.Quantizer(bytearray(content), rules)
+    tool = quantizer.Quantizer(bytearray(content), _half(_FIXED) + rules)
     if not tool.need_calibration:
         return bytes(tool.quantize().quantized_model)
     samples = [

@@ -6,9 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from igf_mobile.errors import GateFailed, IgfError
 
@@ -65,9 +62,12 @@ def evaluate(
 
     Examples: `igf eval --suite real --html proof.html` · `igf eval --suite DIR --no-peers --no-studies`
     """
+    from rich.console import Console
+
     from igf_mobile.checkpoint import DEFAULT_CHECKPOINT
     from igf_mobile.evaluate import load_suite
     from igf_mobile.pipeline import open_runner
+    from igf_mobile.proof.bars import Bars
     from igf_mobile.proof.cache import Cache, default_folder
     from igf_mobile.proof.page import write_page
     from igf_mobile.proof.run import checkpoint_name, prove
@@ -82,7 +82,7 @@ def evaluate(
     name = checkpoint_name(weights, ran_on)
     results = Cache(cache or default_folder())
     screen = Console(stderr=True)
-    with _Bars(screen, len(cases)) as bars:
+    with Bars(screen, len(cases)) as bars:
         # an artifact has one size, and panned frames another
         proof = prove(cases, runner, name, results, peers, studies and runtime == "float", bars.advance)
     if studies and runtime != "float":
@@ -108,37 +108,10 @@ def _artifact_digest(build: Path, runtime: str, scheme: str) -> str:
     return record.sha256[:12] if record else ""
 
 
-class _Bars:
-    """A progress bar for each thing that is done, the images of a method or the steps of a study."""
-
-    def __init__(self, screen: Console, images: int) -> None:
-        self.images = images
-        columns = (
-            TextColumn("{task.description:<46}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        self.progress = Progress(*columns, console=screen)
-        self.tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> "_Bars":
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-
-    def advance(self, text: str, total: int | None = None) -> None:
-        """One more of `text`, of `total` or of as many as there are images."""
-        if text not in self.tasks:
-            for task in self.tasks.values():
-                self.progress.stop_task(task)
-            self.tasks[text] = self.progress.add_task(text, total=total or self.images)
-        self.progress.advance(self.tasks[text])
-
-
 def _print(proof: "Proof", images: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     from igf_mobile.proof.tables import difference_rows, error_rows, flicker_rows, study_rows
 
     console = Console()

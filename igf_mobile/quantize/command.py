@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from igf_mobile.errors import NotPossible
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+    from rich.table import Table
+
     from igf_mobile.manifest import Manifest
     from igf_mobile.quantize.ranking import Sensitivity
     from igf_mobile.recipes import Recipe
@@ -43,6 +43,8 @@ def sensitivity(
 
     Examples: `igf sensitivity` · `igf sensitivity --by block --suite DIR` · `igf sensitivity --precision w8 --json`
     """
+    from rich.console import Console
+
     from igf_mobile.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
     from igf_mobile.files import sha256_of
     from igf_mobile.quantize.plot import write_plot
@@ -70,7 +72,9 @@ def sensitivity(
     console.print(f"{build / 'sensitivity.json'}  {plot}", highlight=False)
 
 
-def _table(found: "Sensitivity") -> Table:
+def _table(found: "Sensitivity") -> "Table":
+    from rich.table import Table
+
     title = f"{found.precision}, one {found.unit} at a time, {found.samples} samples of {found.suite}"
     table = Table(title=f"{title}; float SAD {found.float_sad:.3f}")
     table.add_column(found.unit.capitalize(), no_wrap=True)
@@ -198,6 +202,9 @@ class _Bar:
     """A progress bar per kind of step, on standard error."""
 
     def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
         columns = (
             TextColumn("{task.description:<34}"),
             BarColumn(),

@@ -193,7 +193,7 @@ def test_palettes_have_16_values(model: Generator, exported: Exporter) -> None:
     program = MilProgram(exported("p4").path)
     convolutions = [op for op in program.operations if op.op_type == "conv"]
     arrays = [program.weight(op) for op in convolutions]
-    weights = layer_weights(model, "NCHW")
+    weights = layer_weights(model)
     for name, array in zip(identify(arrays, weights), arrays, strict=True):
         groups = np.array_split(array, max(1, len(array) // (coreml_palettes.GROUP_SIZE or len(array))))
         assert all(len(np.unique(group)) <= 16 for group in groups)
@@ -225,7 +225,7 @@ def test_a_recipe_is_followed_layer_by_layer(model: Generator, tmp_path: Path) -
 def test_what_a_package_computes_with_is_read_from_the_package(model: Generator, exported: Exporter) -> None:
     from igf_mobile.mil_census import layers_found
 
-    weights = layer_weights(model, "NCHW")
+    weights = layer_weights(model)
     for scheme, precision in (("fp32", "float32"), ("fp16", "float16"), ("w8", "w8"), ("w8a8", "w8a8")):
         assert layers_found(exported(scheme).path, weights) == dict.fromkeys(weights, precision)
 

@@ -27,7 +27,8 @@ Exporter = Callable[[str], Artifact]
 
 SIZE = (64, 64)
 SCHEMES = litert.BACKEND.schemes
-CONVOLUTIONS = 26
+CONVOLUTIONS, FIXED = 26, 5
+"""Of the network, and with constant kernels (`igf_mobile/blocks.py`), which stay float."""
 METADATA = {"name": "igf", "version": "0.1.0", "checkpoint_sha256": "ab" * 32, "zeta": "a text with ü"}
 
 # Scheme -> least SQNR in dB of alpha and of the coefficients against the float model: the worst of three
@@ -161,20 +162,22 @@ def test_nothing_falls_back(exported: Exporter, scheme: str) -> None:
     artifact = exported(scheme)
     assert artifact.fallback == {}
     convolutions = artifact.delegated["CONV_2D"] + artifact.delegated["DEPTHWISE_CONV_2D"]
-    assert convolutions == CONVOLUTIONS
+    assert convolutions == CONVOLUTIONS + FIXED
 
 
 def test_number_formats_in_the_file(exported: Exporter) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
     float32, int8 = schema.TensorType.FLOAT32, schema.TensorType.INT8
-    assert convolution_types(exported("w8a8").path) == {(int8, int8, int8): CONVOLUTIONS}
+    in_float = (float32, float32, float32)
+    assert convolution_types(exported("w8a8").path) == {(int8, int8, int8): CONVOLUTIONS, in_float: FIXED}
     for scheme in ("fp32", "fp16", "w8"):  # constants are dequantized before they reach the convolution
-        assert convolution_types(exported(scheme).path) == {(float32, float32, float32): CONVOLUTIONS}
-    stored = {"fp16": schema.TensorType.FLOAT16, "w8": int8}
-    for scheme, kind in stored.items():
+        assert convolution_types(exported(scheme).path) == {in_float: CONVOLUTIONS + FIXED}
+    stored = {"fp16": (CONVOLUTIONS + FIXED, 0), "w8": (FIXED, CONVOLUTIONS)}
+    for scheme, counts in stored.items():
         (graph,) = tree(exported(scheme).path).subgraphs
-        assert sum(tensor.type == kind for tensor in graph.tensors) == CONVOLUTIONS
+        kinds = [tensor.type for tensor in graph.tensors]
+        assert (kinds.count(schema.TensorType.FLOAT16), kinds.count(int8)) == counts
     assert exported("fp32").quantized == {}
     quantized = exported("w8a8").quantized
     assert quantized["CONV_2D"] + quantized["DEPTHWISE_CONV_2D"] == CONVOLUTIONS
@@ -311,7 +314,7 @@ def test_a_recipe_is_followed_layer_by_layer(
     assert artifact.layers == layers
     assert artifact.fallback == {}
     int8, float32 = 9, 0
-    assert convolution_types(path) == {(int8, int8, int8): 19, (float32, float32, float32): 7}
+    assert convolution_types(path) == {(int8, int8, int8): 19, (float32, float32, float32): 7 + FIXED}
     alpha, coefficients = worst_sqnr(trained_like, litert.load(path), photographs_64)
     assert alpha >= LIMITS["w8a8"][0]
     assert coefficients >= LIMITS["w8a8"][1]
@@ -319,8 +322,9 @@ def test_a_recipe_is_followed_layer_by_layer(
 
 def test_what_a_file_computes_with_is_read_from_the_file(trained_like: Generator, exported: Exporter) -> None:
     weights = layer_weights(trained_like, "NHWC")
+    layers = layer_names(trained_like)
     for scheme, precision in (("fp32", "float32"), ("w8", "w8"), ("w8a8", "w8a8")):
         found = layers_found(exported(scheme).path.read_bytes(), weights)
-        assert found == dict.fromkeys(weights, precision)
+        assert found == dict.fromkeys(layers, precision)
     half = set(layers_found(exported("fp16").path.read_bytes(), weights).values())
     assert half == {"type 1 weights, type 0 activations"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from igf_mobile.matting import apply_in_strips
+from igf_mobile.full_resolution import apply_coefficients
 
 REPOSITORY = Path(__file__).parent.parent.parent
 IOS_DEMO = REPOSITORY / "ios_demo"
@@ -67,7 +67,7 @@ def test_it_is_the_reference_at_any_resolution(kernel: Path, size: tuple[int, in
     guidance = np.random.default_rng(0).random((3, *size), np.float32)
     coefficients = tensor("coefficients")
     alpha, composite = run(kernel, coefficients, guidance)
-    reference = apply_in_strips(coefficients.transpose(1, 2, 0).copy(), guidance.transpose(1, 2, 0).copy())
+    reference = apply_coefficients(coefficients.transpose(1, 2, 0).copy(), guidance.transpose(1, 2, 0).copy())
     assert np.abs(alpha - reference).max() <= TOLERANCE
     background = np.array([0.1, 0.42, 0.3], np.float32)[:, None, None]
     assert np.abs(composite - (reference * guidance + (1 - reference) * background)).max() <= TOLERANCE

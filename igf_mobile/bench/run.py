@@ -1,0 +1,118 @@
+"""One run: every side in turns, memory in a pass of its own, what did not run with its reason."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from igf_mobile.bench import record
+from igf_mobile.bench.memory import Memory
+from igf_mobile.bench.peers import PEERS
+from igf_mobile.bench.process import Worker
+from igf_mobile.bench.record import BenchRun, Row, Settings
+from igf_mobile.bench.roofline import measure_apart
+from igf_mobile.bench.rounds import Measured, SideFailed, measure_in_turns
+from igf_mobile.bench.sides import Spec
+from igf_mobile.bench.site import opencv_contrib
+
+_PEAK_CALLS = 5
+
+Tell = Callable[[str], None]
+
+
+class Plan(NamedTuple):
+    """What to run, and how."""
+
+    specs: Sequence[Spec]
+    """Once per side and thread count."""
+    warm_up: int
+    iterations: int
+    block: int
+    memory: bool
+    """Whether to measure peak memory too."""
+    roofline: bool
+    """Whether to probe the machine too."""
+
+
+def run_bench(plan: Plan, build: Path, size: tuple[int, int], log: Path, tell: Tell) -> BenchRun:
+    """Measure everything of a plan. A side that cannot run has its reason in its row."""
+    before = os.getloadavg()[0]
+    measured = _time(plan, log, tell)
+    rows = []
+    for spec, result in zip(plan.specs, measured, strict=True):
+        memory = None
+        if plan.memory and result.samples_ms and spec.threads == plan.specs[0].threads:
+            tell(f"memory of {spec.name}")
+            memory = _memory(spec, log, tell)
+        rows.append(_row(spec, result, memory))
+    settings = Settings(
+        build=str(build),
+        size=size,
+        threads=tuple(dict.fromkeys(spec.threads for spec in plan.specs)),
+        warm_up=plan.warm_up,
+        iterations=plan.iterations,
+        block=plan.block,
+        load_average=(before, os.getloadavg()[0]),
+    )
+    limit = None
+    if plan.roofline:
+        tell("probing the machine")
+        limit = measure_apart(size, Path(chosen) if (chosen := plan.specs[0].checkpoint) else None)
+    return BenchRun(
+        schema_version=record.SCHEMA_VERSION,
+        created_at=record.now(),
+        machine=record.machine(),
+        versions=record.versions(),
+        settings=settings,
+        rows=tuple(rows),
+        roofline=limit,
+    )
+
+
+def _time(plan: Plan, log: Path, tell: Tell) -> list[Measured]:
+    sides = [_side(spec, log, tell) for spec in plan.specs]
+
+    def progress(done: int, of: int) -> None:
+        if done == 0:
+            tell(f"{len(sides)} sides loaded, {of} rounds of {plan.block} calls each")
+        elif done % max(1, of // 4) == 0:
+            tell(f"round {done} of {of}")
+
+    tell(f"loading {len(sides)} sides")
+    try:
+        return measure_in_turns(sides, plan.warm_up, plan.iterations, plan.block, progress)
+    finally:
+        for side in sides:
+            side.close()
+
+
+def _side(spec: Spec, log: Path, tell: Tell) -> Worker:
+    """Its process; that of a peer may take packages of its own."""
+    if spec.kind == "peer" and PEERS[spec.what].needs_contrib:
+        return Worker(spec, log, lambda: opencv_contrib(Path(spec.cache), tell))
+    return Worker(spec, log)
+
+
+def _memory(spec: Spec, log: Path, tell: Tell) -> Memory | None:
+    side = _side(spec, log, tell)
+    try:
+        return side.peak(_PEAK_CALLS)
+    except SideFailed:
+        return None
+    finally:
+        side.close()
+
+
+def _row(spec: Spec, measured: Measured, memory: Memory | None) -> Row:
+    loaded, failure = measured.loaded, measured.failure
+    return Row(
+        name=spec.name,
+        kind=spec.kind,
+        threads=spec.threads,
+        ran_on=f"not run: {failure}" if failure else loaded.ran_on if loaded else "not run",
+        pixels=loaded.pixels if loaded else None,
+        load_ms=loaded.load_ms if loaded else None,
+        first_ms=loaded.first_ms if loaded else None,
+        samples_ms=measured.samples_ms,
+        memory=memory,
+    )

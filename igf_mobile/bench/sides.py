@@ -1,0 +1,67 @@
+"""What can be timed: the artifacts of a build, and the same network in torch."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from igf_mobile.manifest import Manifest
+
+Kind = Literal["artifact", "torch", "peer"]
+TORCH = ("eager", "compile")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One side, as it is sent to its process."""
+
+    kind: Kind
+    what: str
+    """`<backend>-<scheme>` of an artifact, a name of `TORCH`, or a name of `peers.PEERS`."""
+    threads: int
+    size: tuple[int, int]
+    """(H, W) of the photograph it is given."""
+    build: str
+    """The build folder."""
+    checkpoint: str | None
+    """Weights of the torch sides; None: the shipped ones."""
+    cache: str
+    """Folder of what was fetched for peers."""
+
+    @property
+    def name(self) -> str:
+        """As tables show it, without the threads."""
+        return f"torch {self.what}" if self.kind == "torch" else self.what
+
+
+def artifact_specs(manifest: Manifest, base: Spec, only: Sequence[str] = ()) -> list[Spec]:
+    """A side per artifact of a build.
+
+    Args:
+        manifest: the build's.
+        base: the fields that all sides share.
+        only: names of artifacts; all when empty.
+
+    Raises:
+        ValueError: a name that no artifact has.
+    """
+    names = [f"{record.backend}-{record.scheme}" for record in manifest.artifacts]
+    if unknown := sorted(set(only) - set(names)):
+        raise ValueError(f"the build has no artifact {unknown[0]!r}; it has {', '.join(names)}")
+    return [dataclasses.replace(base, kind="artifact", what=n) for n in names if not only or n in only]
+
+
+def eager_spec(
+    build: Path, checkpoint: Path | None, cache: Path, size: tuple[int, int], threads: int
+) -> Spec:
+    """Eager torch; the other sides of a run share all but its kind and name."""
+    return Spec(
+        "torch", "eager", threads, size, str(build), str(checkpoint) if checkpoint else None, str(cache)
+    )
+
+
+def cache_folder() -> Path:
+    """Where peers, their models and the log are kept; the folder of `proof.cache`, which imports OpenCV."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "igf_mobile"
