@@ -54,12 +54,17 @@ def write_device_case(model: Generator, manifest: Manifest, build: Path) -> Path
     if sample.alpha.shape != tuple(manifest.size):
         return None
     folder = build / FOLDER
+    tolerances = load_tolerances(gates.DEFAULT_TOLERANCES)
+    for record in manifest.artifacts:
+        if record.recipe is not None:
+            rows = gates.rows_for(record, tolerances)
+            tolerances += [row for row in rows if row.scheme == record.scheme and row not in tolerances]
     description: dict[str, object] = {
         "name": f"proof-{sample.name}",
         "checkpoint": manifest.name,
         "checkpoint_sha256": manifest.checkpoint.sha256,
         "proof_sha256": manifest.proof.sha256,
-        "limits": device_limits(load_tolerances(gates.DEFAULT_TOLERANCES)),
+        "limits": device_limits(tolerances),
     }
     if not _is_current(folder, description):
         guidance, weak_mask = sample.tensors()

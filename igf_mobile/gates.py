@@ -45,7 +45,7 @@ def check_artifact(record: ArtifactRecord, tolerances: Sequence[Tolerance]) -> l
     """Distances, fallen-back operators and int8 convolutions of one artifact."""
     name = f"{record.backend} {record.scheme}"
     sentences = _check_recipe(record, name)
-    tolerances = _rows_for(record, tolerances)
+    tolerances = rows_for(record, tolerances)
     if record.parity is not None:
         distances = [t for t in tolerances if t.step != OPERATORS]
         sentences += failures(record.backend, record.scheme, record.parity, distances)
@@ -91,15 +91,16 @@ def _check_recipe(record: ArtifactRecord, name: str) -> list[str]:
     return sentences
 
 
-def _rows_for(record: ArtifactRecord, tolerances: Sequence[Tolerance]) -> Sequence[Tolerance]:
-    """A recipe without gates of its own is held to those of the coarsest scheme it takes layers from."""
+def rows_for(record: ArtifactRecord, tolerances: Sequence[Tolerance]) -> Sequence[Tolerance]:
+    """The gates that bind an artifact: a recipe without its own has those of the coarsest scheme in it."""
     if record.recipe is None or any(
         (t.backend, t.scheme) == (record.backend, record.scheme) for t in tolerances
     ):
         return tolerances
     precisions = record.recipe.wanted.values()
     scheme = next(p for p in (recipes.STATIC, recipes.WEIGHTS) if p in precisions)
-    return [dataclasses.replace(t, scheme=record.scheme) for t in tolerances if t.scheme == scheme]
+    own = (record.backend, scheme)
+    return [dataclasses.replace(t, scheme=record.scheme) for t in tolerances if (t.backend, t.scheme) == own]
 
 
 def check_distinct(alphas: Mapping[str, Sequence[FloatArray]]) -> list[str]:

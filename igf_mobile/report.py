@@ -19,7 +19,7 @@ from igf_mobile.files import write_text
 from igf_mobile.manifest import ArtifactRecord, Manifest, load_manifest
 from igf_mobile.parity import IDENTICAL_DB, load_tolerances
 from igf_mobile.quantize.plot import plot
-from igf_mobile.quantize.sensitivity import Sensitivity, load
+from igf_mobile.quantize.ranking import Sensitivity, load
 from igf_mobile.report_pictures import BACKGROUND, HEAT_COLOURS, HEAT_STEPS, strips
 from igf_mobile.report_plots import Plot, is_reference, plots, sad_ratio
 

@@ -116,7 +116,11 @@ def test_the_blocker_blocks() -> None:
 HEAVY = ("torch", "numpy", "cv2", "pydantic", "rich", "matplotlib", "scipy", "PIL", "skimage", *VENDORS)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["bench", "--help"], ["export", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["bench", "--help"], ["export", "--help"], ["sensitivity", "--help"]],
+    ids=" ".join,
+)
 def test_help_needs_nothing_heavy(arguments: list[str]) -> None:
     """Each of these takes longer to import than `igf --help` may take, 0.3 s."""
     program = (
@@ -137,7 +141,7 @@ def test_what_is_heavy_would_be_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["metrics", "parity", "latency", "manifest", "schemes", "gates", "devices"]
+    "module", ["metrics", "parity", "latency", "manifest", "recipes", "gates", "devices", "quantize.ranking"]
 )
 def test_what_needs_no_torch_imports_none(module: str) -> None:
     heavy = ("torch", "matplotlib", *VENDORS)

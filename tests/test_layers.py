@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from igf_mobile.errors import IgfError
-from igf_mobile.layers import identify, layer_names, layer_weights, surrounded
+from igf_mobile.layers import identify, is_layer, layer_names, layer_weights, surrounded
 from igf_mobile.model import Generator
 
 
@@ -17,17 +17,20 @@ def test_the_convolutions_of_the_network(trained_like: Generator) -> None:
     names = layer_names(trained_like)
     assert len(names) == len(set(names)) == 26
     assert {"hourglass.encode_8.parts.0", "hourglass.decode_4.fuse.parts.1"} <= set(names)
-    assert list(layer_weights(trained_like)) == names
+    for layout in ("NCHW", "NHWC"):
+        weights = layer_weights(trained_like, layout)
+        assert [name for name in weights if is_layer(name)] == names
+    assert len(weights) == 31  # two means and three of alpha = A * I + B
 
 
 def test_layers_are_told_after_rounding_in_any_order(trained_like: Generator) -> None:
-    weights = layer_weights(trained_like)
+    weights = layer_weights(trained_like, "NHWC")
     order = sorted(weights, key=lambda name: name[::-1])
     assert identify([int8(weights[name]) for name in order], weights) == order
 
 
 def test_other_weights_are_of_no_layer(trained_like: Generator) -> None:
-    weights = layer_weights(trained_like)
+    weights = layer_weights(trained_like, "NHWC")
     first = weights["hourglass.residual.0.first.0"]
     with pytest.raises(IgfError, match=r"shape \(32, 32, 3, 3\) is of no layer"):
         identify([-first], weights)

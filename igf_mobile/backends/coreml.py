@@ -88,7 +88,7 @@ def export(
             converted.save(str(temporary))
             mlpackage.finish(temporary, metadata)
             census = mil_census.take(temporary, numbers)
-            found = {} if layers is None else mil_census.layers_found(temporary, layer_weights(model))
+            found = {} if layers is None else mil_census.layers_found(temporary, layer_weights(model, "NCHW"))
     inputs, outputs = tensor_specs(size, "NCHW")
     left_float = census.left_float if layers is None else {}  # a recipe's gate goes layer by layer
     notes = _notes(numbers, census.between)
@@ -145,7 +145,7 @@ def _convert(
         graph = quantize_module(graph, _NETWORK, blank, activations=False, layers=layers)
     precision = getattr(ct.precision, recipe.precision)
     if layers is not None:
-        selects = _selects_float16(layer_weights(model), layers)
+        selects = _selects_float16(layer_weights(model, "NCHW"), layers)
         precision = ct.transform.FP16ComputePrecision(op_selector=selects)
     converted = ct.convert(
         torch.export.export(graph, example).run_decompositions({}),

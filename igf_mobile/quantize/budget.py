@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from igf_mobile.errors import GateFailed
-from igf_mobile.quantize.sensitivity import Row
+from igf_mobile.quantize.ranking import Row
 from igf_mobile.recipes import FLOAT, STATIC, WEIGHTS, Recipe
 
 ATTEMPTS = 4

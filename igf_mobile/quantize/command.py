@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from igf_mobile.errors import NotPossible
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+    from rich.table import Table
+
     from igf_mobile.manifest import Manifest
-    from igf_mobile.quantize.sensitivity import Sensitivity
+    from igf_mobile.quantize.ranking import Sensitivity
     from igf_mobile.recipes import Recipe
 
 
@@ -43,10 +43,13 @@ def sensitivity(
 
     Examples: `igf sensitivity` · `igf sensitivity --by block --suite DIR` · `igf sensitivity --precision w8 --json`
     """
+    from rich.console import Console
+
     from igf_mobile.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
     from igf_mobile.files import sha256_of
     from igf_mobile.quantize.plot import write_plot
-    from igf_mobile.quantize.sensitivity import Bench, measure, save
+    from igf_mobile.quantize.ranking import save
+    from igf_mobile.quantize.sensitivity import Bench, measure
 
     path = checkpoint or DEFAULT_CHECKPOINT
     model, _ = load_checkpoint(path)
@@ -69,7 +72,9 @@ def sensitivity(
     console.print(f"{build / 'sensitivity.json'}  {plot}", highlight=False)
 
 
-def _table(found: "Sensitivity") -> Table:
+def _table(found: "Sensitivity") -> "Table":
+    from rich.table import Table
+
     title = f"{found.precision}, one {found.unit} at a time, {found.samples} samples of {found.suite}"
     table = Table(title=f"{title}; float SAD {found.float_sad:.3f}")
     table.add_column(found.unit.capitalize(), no_wrap=True)
@@ -126,7 +131,7 @@ def export_within(
     from igf_mobile.errors import GateFailed
     from igf_mobile.files import sha256_of
     from igf_mobile.manifest import load_manifest
-    from igf_mobile.quantize import budget, sensitivity
+    from igf_mobile.quantize import budget, ranking, sensitivity
     from igf_mobile.quantize.plot import write_plot
     from igf_mobile.recipes import STATIC
 
@@ -137,15 +142,15 @@ def export_within(
     model, _ = load_checkpoint(checkpoint)
     with _Bar() as bar:
         bench = sensitivity.Bench(model, progress=bar)
-        ranking = sensitivity.measure(bench, sha256_of(checkpoint), progress=bar)
-    sensitivity.save(ranking, build)
-    write_plot(ranking, build)
+        ranked = sensitivity.measure(bench, sha256_of(checkpoint), progress=bar)
+    ranking.save(ranked, build)
+    write_plot(ranked, build)
     known: dict[tuple[str, ...], float] = {}
 
     def simulate(layers: "dict[str, str]") -> float:
         key = tuple(layers.values())
         if key not in known:
-            known[key] = bench.mean_sad(layers) / ranking.float_sad
+            known[key] = bench.mean_sad(layers) / ranked.float_sad
         return known[key]
 
     for name in backend_names:
@@ -166,7 +171,7 @@ def export_within(
             continue
         precisions = backends.get(name).layer_precisions
         try:
-            choice = budget.within(name, precisions, ranking.rows, share, simulate, measured, progress, whole)
+            choice = budget.within(name, precisions, ranked.rows, share, simulate, measured, progress, whole)
         except GateFailed:
             _forget(build, name, budget.recipe_name(name, share))
             raise
@@ -197,6 +202,9 @@ class _Bar:
     """A progress bar per kind of step, on standard error."""
 
     def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
         columns = (
             TextColumn("{task.description:<34}"),
             BarColumn(),

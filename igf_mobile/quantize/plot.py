@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from igf_mobile.files import write_text
-from igf_mobile.quantize.sensitivity import Sensitivity
+from igf_mobile.quantize.ranking import Sensitivity
 from igf_mobile.report_plots import Plot, Theme, drawn
 
 if TYPE_CHECKING:

@@ -1,7 +1,5 @@
 """What each layer's int8 costs the matte: one layer or block at a time, the rest float, ranked by SAD."""
 
-import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +9,14 @@ from numpy.typing import NDArray
 
 from igf_mobile import composites
 from igf_mobile.composites import load_composites
-from igf_mobile.errors import DamagedFile
 from igf_mobile.evaluate import load_suite, unknown_band
-from igf_mobile.files import write_text
 from igf_mobile.metrics import sad
 from igf_mobile.model import Generator
+from igf_mobile.quantize.ranking import SCHEMA_VERSION, Row, Sensitivity
 from igf_mobile.quantize.simulation import Simulation
 from igf_mobile.recipes import FLOAT, STATIC
 
 FloatArray = NDArray[np.float32]
-SCHEMA_VERSION = 1
-FILE_NAME = "sensitivity.json"
 PROOF = "proof"
 """The composites that the gates measure on; the default."""
 UNITS = ("layer", "block")
@@ -38,45 +33,6 @@ class Sample:
     guidance: FloatArray
     weak_mask: FloatArray
     alpha: FloatArray
-
-
-@dataclass(frozen=True)
-class Row:
-    """One layer or block."""
-
-    name: str
-    layers: tuple[str, ...]
-    sad: float
-    """Mean over the samples, with these layers quantized and all others float."""
-    loss: float
-    """`sad` over the float network's, minus 1: 0.01 is 1 % worse."""
-    worst: str
-    """The sample that lost most."""
-    worst_loss: float
-    macs: int
-    """Multiplications of these layers for one frame."""
-    weights: int
-
-
-@dataclass(frozen=True)
-class Sensitivity:
-    """A ranking, the most sensitive first."""
-
-    schema_version: int
-    checkpoint_sha256: str
-    suite: str
-    samples: int
-    unit: str
-    precision: str
-    float_sad: float
-    all_sad: float
-    """With every layer quantized."""
-    rows: tuple[Row, ...]
-
-    @property
-    def all_loss(self) -> float:
-        """As `Row.loss`, with every layer quantized."""
-        return self.all_sad / self.float_sad - 1.0
 
 
 class Bench:
@@ -200,32 +156,3 @@ def measure(
         everything,
         tuple(rows),
     )
-
-
-def save(sensitivity: Sensitivity, folder: Path) -> Path:
-    """Write `sensitivity.json`."""
-    path = Path(folder) / FILE_NAME
-    write_text(path, json.dumps(dataclasses.asdict(sensitivity), indent=1, allow_nan=False) + "\n")
-    return path
-
-
-def load(folder: Path) -> Sensitivity | None:
-    """Read `sensitivity.json` of a folder; None where there is none.
-
-    Raises:
-        DamagedFile: it is not what `save` wrote.
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    path = Path(folder) / FILE_NAME
-    if not path.exists():
-        return None
-    try:
-        found: Sensitivity = TypeAdapter(Sensitivity).validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise DamagedFile(f"{path} is not a sensitivity: {str(error).splitlines()[0]}") from error
-    if found.schema_version != SCHEMA_VERSION:
-        raise DamagedFile(
-            f"{path} has schema version {found.schema_version}; this program reads {SCHEMA_VERSION}"
-        )
-    return found

@@ -18,11 +18,12 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.fx.node import map_arg
 
+from igf_mobile.backends.base import channels_first, channels_last
 from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
 from igf_mobile.layers import layer_names
 from igf_mobile.model import Generator
-from igf_mobile.pt2e import CONVOLUTION, INT8_WEIGHT, layer_name
-from igf_mobile.recipes import FLOAT, STATIC
+from igf_mobile.pt2e import CONVOLUTION, INT8_WEIGHT, is_inside, layer_name
+from igf_mobile.recipes import WEIGHTS
 from igf_mobile.xnnpack_quantizer import StaticQuantizer
 
 FloatArray = NDArray[np.float32]
@@ -78,12 +79,14 @@ class Simulation:
             samples: the pairs that `run` will be asked for; of the size of the calibration pairs.
             progress: called for each pair of both.
         """
-        example = (torch.from_numpy(calibration[0][0]), torch.from_numpy(calibration[0][1]))
-        self._graph: GraphModule = torch.export.export(ExportGraph(model), example).module()
+        example = _tensors(calibration[0])
+        self._graph: GraphModule = torch.export.export(ExportGraph(model, "NHWC"), example).module()
         restore_clamps(self._graph)
         slices_for_splits(self._graph)
         self._names = layer_names(model)
-        convolutions = [node for node in self._graph.graph.nodes if node.target is CONVOLUTION]
+        nodes = self._graph.graph.nodes
+        convolutions = [n for n in nodes if n.target is CONVOLUTION and is_inside(n, _NETWORK)]
+        self._layer_of = {n: layer_name(n) for n in convolutions}
         shapes = {layer_name(n): (n.args[1].meta["val"].shape, n.meta["val"].shape) for n in convolutions}
         self.weights = {name: int(np.prod(shapes[name][0])) for name in self._names}
         self.macs = {
@@ -116,7 +119,7 @@ class Simulation:
         mattes = []
         for start in self._starts:
             values = self._compute(self._order, rounding, None, start)
-            mattes.append(values[self._order[-1]][0].numpy())
+            mattes.append(channels_first(values[self._order[-1]][0].numpy()))
         return mattes
 
     def _rounding(self, layers: Mapping[str, str]) -> dict[Node, tuple[set[Node], bool]]:
@@ -124,11 +127,12 @@ class Simulation:
         for node in self._graph.graph.nodes:
             node.meta.pop(_ANNOTATION, None)
         StaticQuantizer(_NETWORK, layers).annotate(self._graph)
+        weights_only = [name for name, precision in layers.items() if precision == WEIGHTS]
         rounding: dict[Node, tuple[set[Node], bool]] = {}
         for node in self._graph.graph.nodes:
             if annotation := node.meta.get(_ANNOTATION):
                 rounding[node] = (set(annotation.input_qspec_map), annotation.output_qspec is not None)
-            elif node.target is CONVOLUTION and layers[layer_name(node)] not in (FLOAT, STATIC):
+            elif self._layer_of.get(node) in weights_only:
                 rounding[node] = ({node.args[1]}, False)
         return rounding
 
@@ -140,11 +144,11 @@ class Simulation:
         start: Mapping[Node, Any],
     ) -> dict[Node, Any]:
         values: dict[Node, Any] = dict(start)
-        inputs = iter(pair or ())
+        inputs = iter(_tensors(pair) if pair else ())
         with torch.inference_mode():
             for node in order:
                 if node.op == "placeholder":
-                    values[node] = torch.from_numpy(np.ascontiguousarray(next(inputs)))
+                    values[node] = next(inputs)
                 elif node.op == "get_attr":
                     values[node] = _attribute(self._graph, str(node.target))
                 elif node.op == "output":
@@ -162,6 +166,12 @@ class Simulation:
         return self._ranges[node.name].rounded(result) if output else result
 
 
+def _tensors(pair: Pair) -> tuple[Tensor, Tensor]:
+    """As the graph takes them: (1,H,W,3) and (1,H,W,1)."""
+    guidance, mask = (torch.from_numpy(channels_last(x)) for x in pair)
+    return guidance, mask
+
+
 def _attribute(module: Any, name: str) -> Any:
     for part in name.split("."):
         module = getattr(module, part)
@@ -177,13 +187,13 @@ def _calibrate(
     """Node name -> the range that the export in `w8a8` gives its value."""
     from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
 
-    graph: Any = torch.export.export(ExportGraph(model), example).module()
+    graph: Any = torch.export.export(ExportGraph(model, "NHWC"), example).module()
     restore_clamps(graph)
     slices_for_splits(graph)
     prepared = prepare_pt2e(graph, StaticQuantizer(_NETWORK))
     with torch.no_grad():
-        for guidance, mask in calibration:
-            prepared(torch.from_numpy(guidance), torch.from_numpy(mask))
+        for pair in calibration:
+            prepared(*_tensors(pair))
             progress()
     ranges = {}
     for node in prepared.graph.nodes:

@@ -209,7 +209,7 @@ def test_sizes_of_the_weights(exported: Exporter) -> None:
 
 def test_a_recipe_is_followed_layer_by_layer(model: Generator, tmp_path: Path) -> None:
     layers = {
-        "hourglass.*_head": "float32",
+        "hourglass.head": "float32",
         "hourglass.residual": "w8",
         "hourglass.decode_4.fuse.parts.1": "float32",
     }

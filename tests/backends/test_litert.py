@@ -286,7 +286,7 @@ RECIPE = Recipe(
     "mixed",
     "w8a8",
     {
-        "hourglass.*_head": "float32",
+        "hourglass.head": "float32",
         "hourglass.residual": "w8",
         "hourglass.decode_4.fuse.parts.1": "float32",
     },

@@ -6,7 +6,7 @@ import pytest
 
 from igf_mobile.errors import GateFailed
 from igf_mobile.quantize.budget import ATTEMPTS, choose, parse_budget, within
-from igf_mobile.quantize.sensitivity import Row
+from igf_mobile.quantize.ranking import Row
 from igf_mobile.recipes import STATIC, Recipe
 
 LOSSES = {"a": 0.02, "b": 0.004, "c": 0.0, "d": -0.001, "e": 0.006}

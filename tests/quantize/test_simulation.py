@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from igf_mobile import composites
-from igf_mobile.backends.base import FloatArray
+from igf_mobile.backends.base import FloatArray, channels_first, channels_last
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import sha256_of
 from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
 from igf_mobile.layers import layer_names
 from igf_mobile.metrics import sqnr_db
 from igf_mobile.model import Generator
+from igf_mobile.quantize import ranking as records
 from igf_mobile.quantize import sensitivity
 from igf_mobile.quantize.plot import plot, write_plot
 from igf_mobile.quantize.simulation import Simulation
@@ -47,8 +48,8 @@ def converted(model: Generator, pairs: Pairs, layers: dict[str, str]) -> list[Fl
     """The mattes of the graph that the ExecuTorch export lowers."""
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    tensors = [(torch.from_numpy(guidance), torch.from_numpy(mask)) for guidance, mask in pairs]
-    graph: Any = torch.export.export(ExportGraph(model), tensors[0]).module()
+    tensors = [tuple(torch.from_numpy(channels_last(x)) for x in pair) for pair in pairs]
+    graph: Any = torch.export.export(ExportGraph(model, "NHWC"), tensors[0]).module()
     restore_clamps(graph)
     slices_for_splits(graph)
     prepared = prepare_pt2e(graph, StaticQuantizer("model.hourglass", layers))
@@ -56,7 +57,7 @@ def converted(model: Generator, pairs: Pairs, layers: dict[str, str]) -> list[Fl
         for pair in tensors:
             prepared(*pair)
         graph = convert_pt2e(prepared)
-        return [graph(*pair)[0].numpy() for pair in tensors]
+        return [channels_first(graph(*pair)[0].numpy()) for pair in tensors]
 
 
 def worst_sqnr(wanted: list[FloatArray], found: list[FloatArray]) -> float:
@@ -78,7 +79,7 @@ def test_all_int8_is_the_graph_that_is_lowered(
     layers = uniform(trained_like, "w8a8")
     wanted = converted(trained_like, pairs, layers)
     assert worst_sqnr(wanted, simulation.run(layers)) >= 60.0
-    swapped = layers | {"hourglass.slope_head": "float32"}
+    swapped = layers | {"hourglass.head.parts.0": "float32"}
     assert worst_sqnr(wanted, simulation.run(swapped)) < 60.0
 
 
@@ -115,17 +116,17 @@ def test_counts_of_layers(simulation: Simulation) -> None:
 
 
 @pytest.fixture(scope="module")
-def ranking(fake_backend: Any, trained_like: Generator) -> sensitivity.Sensitivity:
+def ranking(fake_backend: Any, trained_like: Generator) -> records.Sensitivity:
     bench = sensitivity.Bench(trained_like)
     assert len(bench.samples) == len(sensitivity.load_composites(composites.FOLDERS["proof"])) == 2
     return sensitivity.measure(bench, sha256_of(fake_backend.checkpoint), unit="block")
 
 
-def test_blocks_are_ranked_by_loss(ranking: sensitivity.Sensitivity) -> None:
+def test_blocks_are_ranked_by_loss(ranking: records.Sensitivity) -> None:
     assert {row.name for row in ranking.rows} >= {
         "hourglass.stem",
         "hourglass.decode_4",
-        "hourglass.alpha_head",
+        "hourglass.head",
     }
     assert sum(len(row.layers) for row in ranking.rows) == 26
     losses = [row.loss for row in ranking.rows]
@@ -136,30 +137,30 @@ def test_blocks_are_ranked_by_loss(ranking: sensitivity.Sensitivity) -> None:
         assert row.worst_loss >= row.loss - 1e-9
 
 
-def test_it_comes_back_from_its_file(ranking: sensitivity.Sensitivity, tmp_path: Path) -> None:
-    assert sensitivity.load(tmp_path) is None
-    path = sensitivity.save(ranking, tmp_path)
-    assert sensitivity.load(tmp_path) == ranking
+def test_it_comes_back_from_its_file(ranking: records.Sensitivity, tmp_path: Path) -> None:
+    assert records.load(tmp_path) is None
+    path = records.save(ranking, tmp_path)
+    assert records.load(tmp_path) == ranking
     path.write_text(path.read_text().replace('"rows"', '"lines"'))
     with pytest.raises(DamagedFile, match="is not a sensitivity"):
-        sensitivity.load(tmp_path)
-    sensitivity.save(dataclasses.replace(ranking, schema_version=2), tmp_path)
+        records.load(tmp_path)
+    records.save(dataclasses.replace(ranking, schema_version=2), tmp_path)
     with pytest.raises(DamagedFile, match="has schema version 2; this program reads 1"):
-        sensitivity.load(tmp_path)
+        records.load(tmp_path)
 
 
 def test_the_plot_is_a_file_and_part_of_the_report_of_its_checkpoint(
-    ranking: sensitivity.Sensitivity, healthy_build: Path, tmp_path: Path
+    ranking: records.Sensitivity, healthy_build: Path, tmp_path: Path
 ) -> None:
     build = shutil.copytree(healthy_build, tmp_path / "build")
-    sensitivity.save(ranking, build)
+    records.save(ranking, build)
     path = write_plot(ranking, build)
     light = plot(ranking).light
     assert path.read_bytes() == base64.b64decode(light.partition(",")[2])
     page = write_report(build).read_text()
     assert light in page
     assert all(f"<li>{row.name}: " in page for row in ranking.rows)
-    sensitivity.save(dataclasses.replace(ranking, checkpoint_sha256="0" * 64), build)
+    records.save(dataclasses.replace(ranking, checkpoint_sha256="0" * 64), build)
     assert light not in write_report(build).read_text()
 
 
