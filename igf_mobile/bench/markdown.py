@@ -20,7 +20,7 @@ def table(run: BenchRun) -> str:
             lines.append(f"| {row.name} | {row.ran_on} |{' |' * (len(_HEADER) - 2)}")
             continue
         multiple = run.multiple(row)
-        grown = row.memory["peak_bytes"] - row.memory["base_bytes"] if row.memory else None
+        grown = row.memory.peak_bytes - row.memory.base_bytes if row.memory else None
         cells = (
             row.name,
             f"{summary.median_ms:.2f}",

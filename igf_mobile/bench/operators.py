@@ -9,6 +9,7 @@ single values are rough and their sum is exact. ExecuTorch's package traces its 
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ import numpy as np
 
 from igf_mobile.errors import IgfError, NotPossible
 
+_NUMBER = re.compile(r" #[0-9]+$")
+"""XNNPACK counts the operators of a kind."""
 _CALLS = 7
 """Per cut and pass; the fastest counts."""
 
@@ -32,7 +35,7 @@ class Operator:
 
     kind: str
     output: str
-    """Shape of its first output, as 1x128x128x16."""
+    """Shape of its first output, as 1x128x128x16; empty where the runtime does not tell."""
     ms: float
 
 
@@ -210,7 +213,7 @@ def _traced(events: Sequence[Any]) -> Iterator[Operator]:
         if event.perf_data is None:
             continue
         if event.is_delegated_op or event.name in outer or event.name.startswith("native_call"):
-            yield Operator(event.name, "", float(event.perf_data.p50))
+            yield Operator(_NUMBER.sub("", event.name), "", float(event.perf_data.p50))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -85,8 +85,7 @@ class Worker:
     def peak(self, calls: int) -> Memory:
         """Peak memory; instead of `load`."""
         self._start()
-        answer = self._ask({"do": "peak", "calls": calls})
-        return Memory(base_bytes=answer["base_bytes"], peak_bytes=answer["peak_bytes"])
+        return Memory(**self._ask({"do": "peak", "calls": calls}))
 
     def close(self) -> None:
         """End the process."""

@@ -32,7 +32,7 @@ def _numbers(row: Row, multiple: float | None) -> list[str]:
     times = (row.load_ms, row.first_ms, summary.median_ms, summary.p90_ms, summary.p99_ms, summary.minimum_ms)
     memory = ["", ""]
     if row.memory:
-        memory = [f"{row.memory['peak_bytes'] / 1e6:.0f}", f"{row.memory['base_bytes'] / 1e6:.0f}"]
+        memory = [f"{row.memory.peak_bytes / 1e6:.0f}", f"{row.memory.base_bytes / 1e6:.0f}"]
     limit = f"{multiple:.1f}" if multiple is not None else ""
     return [*(f"{value:.2f}" for value in times), limit, *memory, str(summary.iterations)]
 

@@ -61,7 +61,7 @@ def steps(command: str, said: str, seconds: float) -> list[Step]:
     begun = [
         (float(line["at"]), line["what"].strip()) for line in map(_STEP.match, said.splitlines()) if line
     ]
-    ends = [at for at, _ in begun[1:]] + [seconds]
+    ends = [*(at for at, _ in begun), seconds][1:]
     return [Step(command, what, max(0.0, end - at)) for (at, what), end in zip(begun, ends, strict=True)]
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from igf_mobile.backends.base import INPUTS, FloatArray
 from igf_mobile.bench import golden
 from igf_mobile.bench.calls import Call, Prepared, artifact_record, as_stored, photograph, prepare
-from igf_mobile.bench.memory import Memory, peak_memory
+from igf_mobile.bench.memory import peak_memory
 from igf_mobile.bench.sides import Spec
 from igf_mobile.errors import IgfError, NotPossible
 from igf_mobile.latency import time_calls
@@ -97,9 +97,9 @@ class Server:
         found = golden.check(self._loaded()(), Path(self._spec.build), backend, scheme)
         return dataclasses.asdict(found) if found else None
 
-    def peak(self, calls: int) -> Memory:
+    def peak(self, calls: int) -> dict[str, int]:
         """Peak memory from before loading to after `calls` calls."""
-        return peak_memory(self._prepared.load, calls)
+        return dataclasses.asdict(peak_memory(self._prepared.load, calls))
 
     def _loaded(self) -> Call:
         if self._call is None:

@@ -122,5 +122,5 @@ def test_a_delegate_is_one_operator_unless_it_tells_its_own() -> None:
         event("Program::load_method"),
     ]
     assert [o.kind for o in operators._traced(events)] == ["DELEGATE_CALL", "native_call_cat.out"]
-    events.append(event("Convolution", delegated=True))
-    assert [o.kind for o in operators._traced(events)] == ["native_call_cat.out", "Convolution"]
+    events.append(event("Convolution (NHWC, F32) #12", delegated=True))
+    assert [o.kind for o in operators._traced(events)] == ["native_call_cat.out", "Convolution (NHWC, F32)"]
