@@ -64,7 +64,6 @@ def run_bench(plan: Plan, build: Path, size: tuple[int, int], log: Path, tell: T
     for spec, result, extra in zip(plan.specs, measured, extras, strict=True):
         memory = None
         if plan.memory and result.samples_ms and spec.threads == plan.specs[0].threads:
-            tell(f"memory of {spec.name}")
             memory = _memory(spec, log, tell)
         rows.append(_row(spec, result, memory, extra))
     settings = Settings(
@@ -143,10 +142,12 @@ def _side(spec: Spec, log: Path, tell: Tell) -> Worker:
 
 
 def _memory(spec: Spec, log: Path, tell: Tell) -> Memory | None:
+    tell(f"memory of {spec.name}")
     side = _side(spec, log, tell)
     try:
         return side.peak(_PEAK_CALLS)
-    except SideFailed:
+    except SideFailed as reason:
+        tell(f"memory of {spec.name}: not run: {reason}")
         return None
     finally:
         side.close()
