@@ -16,10 +16,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from igf_mobile.errors import IgfError, NotPossible
 
@@ -140,20 +139,19 @@ def litert_profile(path: Path, artifact: str, threads: int, passes: int, feed: d
     """Time every cut `passes` times, the cuts in turn, and take each one's fastest call."""
     content = path.read_bytes()
     kinds = operators_of(content)
-    fastest = np.full(len(kinds), np.inf)
+    cuts = [cut(content, count) for count in range(1, len(kinds) + 1)]
+    fastest = [float("inf")] * len(kinds)
     for _ in range(passes):
-        for count in range(1, len(kinds) + 1):
-            fastest[count - 1] = min(fastest[count - 1], _fastest_call(cut(content, count), threads, feed))
-    ends = monotone([float(ms) for ms in fastest])
-    times = np.diff([0.0, *ends])
+        for index, part in enumerate(cuts):
+            fastest[index] = min(fastest[index], _fastest_call(part, threads, feed))
+    ends = monotone(fastest)
+    times = [after - before for before, after in pairwise([0.0, *ends])]
     return Profile(
         artifact=artifact,
         threads=threads,
         how=f"LiteRT, graph cut after each operator, fastest of {passes} x {_CALLS} calls",
         total_ms=ends[-1],
-        operators=tuple(
-            Operator(kind, shape, float(ms)) for (kind, shape), ms in zip(kinds, times, strict=True)
-        ),
+        operators=tuple(Operator(kind, shape, ms) for (kind, shape), ms in zip(kinds, times, strict=True)),
     )
 
 
