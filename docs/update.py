@@ -1,6 +1,7 @@
 """Write the measured parts of README.md, the checkpoint's card and docs/strip.jpg again.
 
-    make export && python docs/update.py --suite DIR
+    make export && igf bench --peers --output bench.json
+    python docs/update.py --suite DIR --bench bench.json
 
 Everything between `<!-- NAME -->` and `<!-- end -->` in the two files comes from here.
 """
@@ -13,6 +14,7 @@ import numpy as np
 import typer
 
 from igf_mobile import evaluate, images, matting
+from igf_mobile.bench import markdown, record
 from igf_mobile.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
 from igf_mobile.files import write_text
 from igf_mobile.manifest import Manifest, load_manifest
@@ -77,6 +79,12 @@ def eval_tables(suite: Path) -> dict[str, str]:
     }
 
 
+def performance(path: Path) -> str:
+    """What `igf bench --peers --output` measured: our artifacts beside what a user would pick instead."""
+    run = record.load(path)
+    return "\n\n".join((markdown.table(run), markdown.conditions(run)))
+
+
 def write_strip(path: Path) -> None:
     """Photograph, weak mask, matte, composite; a row per sample."""
     runner = FloatRunner(load_checkpoint(DEFAULT_CHECKPOINT)[0])
@@ -108,11 +116,16 @@ def update(
     suite: Annotated[
         Path | None, typer.Option(help="Photographs with true alpha; else that part stays.")
     ] = None,
+    bench: Annotated[
+        Path | None, typer.Option(help="A run of `igf bench --peers --output`; else that part stays.")
+    ] = None,
 ) -> None:
     """Fill README.md and the card."""
     parts = {"artifacts": artifact_table(load_manifest(build))}
     if suite is not None:
         parts |= eval_tables(suite)
+    if bench is not None:
+        parts["performance"] = performance(bench)
     for path in FILES:
         fill(path, parts)
     write_strip(ROOT / "docs" / "strip.jpg")

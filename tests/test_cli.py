@@ -25,9 +25,11 @@ from typer.testing import CliRunner
 from igf_mobile import backends, cli, gates, matting
 from igf_mobile import checkpoint as checkpoints
 from igf_mobile.bench import run as bench_run
+from igf_mobile.bench.memory import Memory
 from igf_mobile.bench.rounds import Loaded, SideFailed
 from igf_mobile.bench.worker import Server
 from igf_mobile.checkpoint import load_checkpoint
+from igf_mobile.device_report import DeviceParity
 from igf_mobile.manifest import load_manifest
 from igf_mobile.samples import ASSETS, load_sample
 
@@ -427,7 +429,17 @@ class SideHere:
         return self.server.time(calls)
 
     def peak(self, calls: int) -> Any:
-        return Server(self.spec).peak(calls)
+        return Memory(**Server(self.spec).peak(calls))
+
+    def sustain(self, seconds: float) -> Any:
+        return self.server.sustain(seconds)
+
+    def frames(self, *arguments: Any) -> Any:
+        return {stage: tuple(samples) for stage, samples in self.server.frames(*arguments).items()}
+
+    def parity(self) -> Any:
+        found = self.server.parity()
+        return DeviceParity(**found) if found else None
 
     def close(self) -> None:
         pass
@@ -436,7 +448,8 @@ class SideHere:
 @pytest.fixture
 def bench(igf: Igf, build: Path, monkeypatch: pytest.MonkeyPatch) -> Igf:
     monkeypatch.setattr(bench_run, "Worker", SideHere)
-    return lambda *arguments: igf("bench", "--build", build, "--threads", 1, "--warm-up", 0, *arguments)
+    own = ("--build", build, "--threads", 1, "--warm-up", 0, "--no-roofline")
+    return lambda *arguments: igf("bench", *own, *arguments)
 
 
 def test_bench(bench: Igf, tmp_path: Path) -> None:
@@ -468,6 +481,56 @@ def test_bench_says_what_does_not_run(bench: Igf, fake: Any) -> None:
     rows = json.loads(bench("--iterations", 1, "--json").out)["rows"]
     assert {row["ran_on"] for row in rows[1:]} == {"not run: it wants a phone"}
     assert all(row["samples_ms"] == [] and row["summary"] is None for row in rows[1:])
+
+
+def test_bench_writes_frames_a_sustained_run_and_a_report(bench: Igf, build: Path, tmp_path: Path) -> None:
+    options = [
+        "--only",
+        "fake-fp32",
+        "--no-memory",
+        "--iterations",
+        2,
+        "--frame",
+        "200x120",
+        "--sustained",
+        0.1,
+    ]
+    result = bench(*options, "--latency-report", tmp_path / "desktop.json", "--output", tmp_path / "run.json")
+    assert result.code == 0, result
+    assert "a whole frame, nv12 200x120" in result.out and "sustained, alone" in result.out
+    row = json.loads((tmp_path / "run.json").read_text())["rows"][1]
+    assert set(row["stages"]) == {"convert", "resize", "inference", "apply", "composite"}
+    assert all(len(samples) == 2 for samples in row["stages"].values())
+    assert row["sustained"]["duration_s"] >= 0.1 and row["sustained"]["samples_ms"]
+    (run,) = json.loads((tmp_path / "desktop.json").read_text())["runs"]
+    assert run["valid"] is False and "2 samples, 50 are needed" in run["invalid_reasons"]
+
+
+def test_bench_compares_two_runs(bench: Igf, igf: Igf, tmp_path: Path) -> None:
+    run = tmp_path / "run.json"
+    bench("--only", "fake-fp32", "--no-memory", "--iterations", 30, "--output", run)
+    found = json.loads(igf("bench", "--compare", run, run, "--json").out)
+    assert [(c["side"], c["verdict"]) for c in found] == [
+        ("torch eager, 1 thread", "no difference"),
+        ("fake-fp32, 1 thread", "no difference"),
+    ]
+    assert "no difference" in igf("bench", "--compare", run, run).out
+    one_line(igf("bench", "--compare", run, tmp_path / "absent.json"), 2, "absent.json is not readable")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--frame", "200"), "'200' is no size; write it as 1280x720"),
+        (("--frame", "0x10"), "'0x10' is no size"),
+        (
+            ("--frame", "20x10", "--frame-format", "yuv"),
+            "unknown frame format 'yuv'; available: nv12, bgra, jpeg",
+        ),
+    ],
+)
+def test_bench_refuses_bad_frames(bench: Igf, arguments: tuple[str, ...], why: str) -> None:
+    one_line(bench(*arguments), 2, why)
 
 
 def test_bench_names_the_artifacts_there_are(bench: Igf) -> None:

@@ -18,6 +18,7 @@ from igf_mobile.bench.sides import Spec
 from igf_mobile.composites import load_composites
 from igf_mobile.errors import DamagedFile
 from igf_mobile.images import resize
+from igf_mobile.manifest import FILE_NAME, ArtifactRecord, load_manifest
 
 Call = Callable[[], Sequence[npt.NDArray[Any]]]
 """One frame; gives the outputs, alpha first."""
@@ -81,21 +82,32 @@ def as_stored(values: FloatArray, spec: TensorSpec) -> npt.NDArray[Any]:
     return np.ascontiguousarray(laid_out, np.dtype(spec.dtype))
 
 
-def _artifact(spec: Spec) -> Prepared:
-    from igf_mobile.manifest import load_manifest
+def artifact_record(build: Path, artifact: str) -> tuple[ArtifactRecord, tuple[int, int]]:
+    """An artifact's record by `<backend>-<scheme>`, and the size (H, W) it takes.
 
-    manifest = load_manifest(Path(spec.build))
-    backend, _, scheme = spec.what.partition("-")
+    Raises:
+        DamagedFile: the manifest cannot be read or has no such artifact.
+    """
+    manifest = load_manifest(build)
+    backend, _, scheme = artifact.partition("-")
     record = manifest.find(backend, scheme)
     if record is None:
-        raise DamagedFile(f"{spec.build}/manifest.json has no {spec.what}")
-    height, width = manifest.size
-    tensors = photograph((height, width)).tensors()
-    stored = {
-        name: as_stored(values, next(t for t in record.inputs if t.name == name))
-        for name, values in zip(INPUTS, tensors, strict=True)
-    }
-    path = Path(spec.build) / record.file
+        raise DamagedFile(f"{build / FILE_NAME} has no {artifact}")
+    return record, (manifest.size[0], manifest.size[1])
+
+
+def artifact_inputs(build: Path, artifact: str) -> tuple[Path, dict[str, npt.NDArray[Any]]]:
+    """An artifact's file, and the photograph as its tensors by name. Raises as `artifact_record`."""
+    record, size = artifact_record(build, artifact)
+    specs = {tensor.name: tensor for tensor in record.inputs}
+    tensors = zip(INPUTS, photograph(size).tensors(), strict=True)
+    return build / record.file, {name: as_stored(values, specs[name]) for name, values in tensors}
+
+
+def _artifact(spec: Spec) -> Prepared:
+    path, stored = artifact_inputs(Path(spec.build), spec.what)
+    _, (height, width) = artifact_record(Path(spec.build), spec.what)
+    backend = spec.what.partition("-")[0]
     try:
         if backend == "litert":
             return _litert(path, stored, spec.threads, height * width)
@@ -103,7 +115,7 @@ def _artifact(spec: Spec) -> Prepared:
             return _executorch(path, stored, spec.threads, height * width)
     except ImportError as error:
         raise BackendUnavailable(f"{backend} cannot be imported: {error}") from error
-    return _by_runner(backend, path, spec.threads, tensors)
+    return _by_runner(backend, path, spec.threads, photograph((height, width)).tensors())
 
 
 def _by_runner(backend: str, path: Path, threads: int, tensors: tuple[FloatArray, FloatArray]) -> Prepared:

@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from igf_mobile.bench.frame import Format
     from igf_mobile.bench.run import Tell
     from igf_mobile.bench.sides import Spec
 
@@ -39,9 +40,33 @@ def bench(
     roofline: Annotated[
         bool, typer.Option(help="Probe the machine; latencies as multiples of the least a frame can take.")
     ] = True,
+    sustained: Annotated[
+        float, typer.Option(help="Then so many seconds of each artifact alone, back to back.", min=0)
+    ] = 0,
+    frame: Annotated[
+        str | None, typer.Option(metavar="WxH", help="Also whole frames by stage, as 1280x720.")
+    ] = None,
+    frame_format: Annotated[str, typer.Option(help="Of those frames: nv12, bgra or jpeg.")] = "nv12",
+    latency_report: Annotated[
+        Path | None,
+        typer.Option(help="Write a report for `igf report --devices`: this machine beside phones."),
+    ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", "-c", help="Weights of the torch side; the shipped ones.")
     ] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="ARTIFACT", help="Only this: its time by operator, as litert-fp32.")
+    ] = None,
+    scaling: Annotated[
+        bool, typer.Option("--scaling", help="Only this: time by size of the picture, 256 to 2048 pixels.")
+    ] = False,
+    scaling_build: Annotated[
+        list[Path] | None, typer.Option(help="With --scaling: builds of `igf export --size`; repeat.")
+    ] = None,
+    toolchain: Annotated[
+        bool, typer.Option("--toolchain", help="Only this: time a whole export and verification; minutes.")
+    ] = False,
+    passes: Annotated[int, typer.Option(help="Of --profile: how often each operator is timed.", min=1)] = 5,
     compare: Annotated[
         tuple[Path, Path] | None,
         typer.Option(metavar="NEW OLD", help="Measure nothing: ratios of two runs written by --output."),
@@ -52,14 +77,23 @@ def bench(
     """Time the artifacts of a build on this machine, eager torch beside them; all take turns, a process each.
 
     Examples: `igf bench` · `igf bench --peers --only litert-fp32 --threads 1 -o a.json` ·
-    `igf bench --compare b.json a.json`
+    `igf bench --compare b.json a.json` · `igf bench --profile litert-fp32`
     """
     if compare:
         _compare(*compare, json_)
         return
-    from igf_mobile.bench import record, tables
+    if toolchain:
+        _toolchain(checkpoint, json_)
+        return
+    if scaling:
+        _scaling(build, scaling_build or [], checkpoint, (threads or [1])[0], json_)
+        return
+    if profile:
+        _profile(build, profile, (threads or [1])[0], passes, json_)
+        return
+    from igf_mobile.bench import desktop, record, tables
     from igf_mobile.bench.peers import peer_specs
-    from igf_mobile.bench.run import Plan, run_bench
+    from igf_mobile.bench.run import FrameSpec, Plan, run_bench
     from igf_mobile.bench.sides import artifact_specs, cache_folder, eager_spec
     from igf_mobile.manifest import load_manifest
 
@@ -70,10 +104,23 @@ def bench(
         base = eager_spec(build, checkpoint, cache_folder(), size, count)
         specs += [base, *artifact_specs(manifest, base, only or ())]
         specs += peer_specs(base) if peers and count == (threads or [1])[0] else []
-    plan = Plan(specs, warm_up, iterations, block, memory, roofline)
+    whole = FrameSpec(_format(frame_format), _size(frame)) if frame else None
+    plan = Plan(
+        specs,
+        warm_up,
+        iterations,
+        block,
+        memory,
+        roofline,
+        sustained,
+        whole,
+        parity=latency_report is not None,
+    )
     run = run_bench(plan, build, size, cache_folder() / _LOG, _teller())
     if output:
         record.save(run, output)
+    if latency_report:
+        desktop.write_report(desktop.desktop_report(run, manifest, build), latency_report)
     if json_:
         print(json.dumps(record.as_json(run), indent=1, sort_keys=True))
         return
@@ -81,8 +128,29 @@ def bench(
     console.print(tables.latency_table(run))
     if peers:
         console.print(tables.ratio_table(run))
+    if whole:
+        console.print(tables.stage_table(run))
+    if sustained:
+        console.print(tables.sustained_table(run))
     console.print(tables.limits(run), highlight=False, markup=False)
     console.print(tables.how(run), highlight=False, markup=False)
+
+
+def _size(text: str) -> tuple[int, int]:
+    """ "1280x720" -> (720, 1280)."""
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()) or not int(width) * int(height):
+        raise ValueError(f"{text!r} is no size; write it as 1280x720")
+    return int(height), int(width)
+
+
+def _format(name: str) -> "Format":
+    from igf_mobile.bench.frame import FORMATS
+
+    for known in FORMATS:
+        if name == known:
+            return known
+    raise ValueError(f"unknown frame format {name!r}; available: {', '.join(FORMATS)}")
 
 
 def _compare(new: Path, old: Path, json_: bool) -> None:
@@ -94,6 +162,41 @@ def _compare(new: Path, old: Path, json_: bool) -> None:
         print(json.dumps([dataclasses.asdict(comparison) for comparison in found], indent=1, sort_keys=True))
     else:
         _console().print(tables.comparison_table(found))
+
+
+def _profile(build: Path, artifact: str, threads: int, passes: int, json_: bool) -> None:
+    from igf_mobile.bench import tables
+    from igf_mobile.bench.operators import profile_apart
+
+    found = profile_apart(build, artifact, threads, passes)
+    if json_:
+        print(json.dumps(dataclasses.asdict(found), indent=1, sort_keys=True))
+    else:
+        _console().print(tables.profile_table(found))
+
+
+def _scaling(build: Path, builds: list[Path], checkpoint: Path | None, threads: int, json_: bool) -> None:
+    from igf_mobile.bench import tables
+    from igf_mobile.bench.scaling import measure_scaling
+    from igf_mobile.bench.sides import cache_folder, eager_spec
+
+    base = eager_spec(build, checkpoint, cache_folder(), (0, 0), threads)
+    found = measure_scaling(base, [build, *builds], cache_folder() / _LOG, _teller())
+    if json_:
+        print(json.dumps([dataclasses.asdict(point) for point in found], indent=1, sort_keys=True))
+    else:
+        _console().print(tables.scaling_table(found, threads))
+
+
+def _toolchain(checkpoint: Path | None, json_: bool) -> None:
+    from igf_mobile.bench import tables
+    from igf_mobile.bench.toolchain import measure_toolchain
+
+    found = measure_toolchain(checkpoint, _teller())
+    if json_:
+        print(json.dumps([dataclasses.asdict(step) for step in found], indent=1, sort_keys=True))
+    else:
+        _console().print(tables.toolchain_table(found))
 
 
 def _console() -> "Console":

@@ -3,15 +3,16 @@
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"
 
 
-class Memory(TypedDict):
+@dataclass(frozen=True)
+class Memory:
     """Resident memory in bytes."""
 
     base_bytes: int

@@ -14,6 +14,7 @@ import igf_mobile
 from igf_mobile.bench.memory import Memory
 from igf_mobile.bench.rounds import Loaded, SideFailed
 from igf_mobile.bench.sides import Spec
+from igf_mobile.device_report import DeviceParity
 from igf_mobile.errors import NotPossible
 
 _ROOT = Path(igf_mobile.__file__).parent.parent
@@ -71,11 +72,20 @@ class Worker:
         """Back to back for `seconds`: {"duration_s", "samples_ms"}."""
         return dict(self._ask({"do": "sustain", "seconds": seconds}))
 
+    def frames(self, pixels: str, size: tuple[int, int], count: int) -> dict[str, tuple[float, ...]]:
+        """Whole frames: stage -> samples; see `frame.time_frames`."""
+        found = self._ask({"do": "frames", "pixels": pixels, "size": size, "count": count})
+        return {stage: tuple(samples) for stage, samples in found.items()}
+
+    def parity(self) -> DeviceParity | None:
+        """See `golden.check`."""
+        found = self._ask({"do": "parity"})
+        return DeviceParity(**found) if found else None
+
     def peak(self, calls: int) -> Memory:
         """Peak memory; instead of `load`."""
         self._start()
-        answer = self._ask({"do": "peak", "calls": calls})
-        return Memory(base_bytes=answer["base_bytes"], peak_bytes=answer["peak_bytes"])
+        return Memory(**self._ask({"do": "peak", "calls": calls}))
 
     def close(self) -> None:
         """End the process."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from igf_mobile.bench.memory import Memory
 from igf_mobile.bench.roofline import Roofline
-from igf_mobile.device_report import Summary, summarise
+from igf_mobile.device_report import DeviceParity, Summary, summarise
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import write_text
 
@@ -53,8 +53,18 @@ class Settings:
     iterations: int
     block: int
     """Calls in a row before the next side's turn."""
+    frame: str | None
+    """Format and size of whole frames, as "nv12 1280x720"."""
     load_average: tuple[float, float]
     """Processes that wanted a core, over a minute, before and after: far above 0 before is a busy machine."""
+
+
+@dataclass(frozen=True)
+class Sustained:
+    """Calls back to back, nobody else's turn between them."""
+
+    duration_s: float
+    samples_ms: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,12 @@ class Row:
     first_ms: float | None
     samples_ms: tuple[float, ...]
     memory: Memory | None
+    duration_s: float | None = None
+    """Wall time from its first turn to its last."""
+    stages: dict[str, tuple[float, ...]] | None = None
+    """Of whole frames: stage -> samples in ms; see `frame.STAGES`."""
+    sustained: Sustained | None = None
+    parity: DeviceParity | None = None
 
     @property
     def summary(self) -> Summary | None:

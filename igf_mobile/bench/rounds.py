@@ -1,5 +1,6 @@
 """The order of measuring: sides take turns in short blocks, so that a noisy machine hits all alike."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -53,10 +54,17 @@ class Measured:
     samples_ms: tuple[float, ...]
     """In the order measured."""
     failure: SideFailed | None
+    duration_s: float | None
+    """From before the first turn to after the last, the others' turns included."""
 
 
 def measure_in_turns(
-    sides: Sequence[Side], warm_up: int, iterations: int, block: int, progress: Callable[[int, int], None]
+    sides: Sequence[Side],
+    warm_up: int,
+    iterations: int,
+    block: int,
+    progress: Callable[[int, int], None],
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[Measured]:
     """Load every side, then let them take turns.
 
@@ -67,6 +75,7 @@ def measure_in_turns(
             least.
         block: calls in a row.
         progress: told (blocks done, blocks to do).
+        clock: seconds, monotonic.
     """
     loaded: list[Loaded | None] = []
     failures: list[SideFailed | None] = [None] * len(sides)
@@ -84,6 +93,7 @@ def measure_in_turns(
                 loaded.append(None)
     blocks = -(-iterations // block)
     samples: list[list[float]] = [[] for _ in sides]
+    start = clock()
     for number in range(blocks):
         progress(number, blocks)
         left = iterations - number * block
@@ -96,7 +106,8 @@ def measure_in_turns(
                 samples[index] += sides[index].time(min(pace[index], left))
             except SideFailed as failure:
                 failures[index] = failure
+    duration_s = clock() - start
     return [
-        Measured(has, tuple(found) if failure is None else (), failure)
+        Measured(has, tuple(found), None, duration_s) if failure is None else Measured(has, (), failure, None)
         for has, found, failure in zip(loaded, samples, failures, strict=True)
     ]

@@ -4,8 +4,12 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from igf_mobile.bench.operators import Profile
 from igf_mobile.bench.ratios import Comparison, ratios_to
 from igf_mobile.bench.record import BenchRun, Row
+from igf_mobile.bench.scaling import Point
+from igf_mobile.bench.toolchain import Step
+from igf_mobile.latency import percentile
 
 _COLUMNS = ("load", "first", "median", "p90", "p99", "min", "x limit", "MB peak", "(base)")
 
@@ -28,7 +32,7 @@ def _numbers(row: Row, multiple: float | None) -> list[str]:
     times = (row.load_ms, row.first_ms, summary.median_ms, summary.p90_ms, summary.p99_ms, summary.minimum_ms)
     memory = ["", ""]
     if row.memory:
-        memory = [f"{row.memory['peak_bytes'] / 1e6:.0f}", f"{row.memory['base_bytes'] / 1e6:.0f}"]
+        memory = [f"{row.memory.peak_bytes / 1e6:.0f}", f"{row.memory.base_bytes / 1e6:.0f}"]
     limit = f"{multiple:.1f}" if multiple is not None else ""
     return [*(f"{value:.2f}" for value in times), limit, *memory, str(summary.iterations)]
 
@@ -58,6 +62,78 @@ def ratio_table(run: BenchRun) -> Table:
                 ratios.get(row.name, "-"),
             ]
         table.add_row(row.name, *numbers, row.ran_on)
+    return table
+
+
+def stage_table(run: BenchRun) -> Table:
+    """Medians of the stages of whole frames, and of their sum."""
+    rows = [row for row in run.rows if row.stages]
+    table = Table("Side", title=f"a whole frame, {run.settings.frame}; median ms by stage")
+    for stage in (*(rows[0].stages or () if rows else ()), "frame"):
+        table.add_column(stage, justify="right")
+    for row in rows:
+        stages = row.stages or {}
+        frames = [sum(parts) for parts in zip(*stages.values(), strict=True)]
+        medians = [percentile(samples, 50) for samples in (*stages.values(), frames)]
+        table.add_row(row.name, *(f"{median:.2f}" for median in medians))
+    return table
+
+
+def sustained_table(run: BenchRun) -> Table:
+    """Whether it slows down: the medians of the first and the last tenth, and the shares inside a frame's time."""
+    table = Table("Side", title="sustained, alone")
+    for column in ("s", "calls", "first tenth ms", "last tenth ms", "within 16.7 ms", "within 33.3 ms"):
+        table.add_column(column, justify="right")
+    for row in run.rows:
+        if row.sustained is None:
+            continue
+        samples = row.sustained.samples_ms
+        tenth = max(1, len(samples) // 10)
+        ends = [percentile(part, 50) for part in (samples[:tenth], samples[-tenth:])]
+        shares = [sum(ms <= budget for ms in samples) / len(samples) for budget in (16.7, 33.3)]
+        table.add_row(
+            row.name,
+            f"{row.sustained.duration_s:.0f}",
+            str(len(samples)),
+            *(f"{ms:.2f}" for ms in ends),
+            *(f"{share:.1%}" for share in shares),
+        )
+    return table
+
+
+def profile_table(profile: Profile) -> Table:
+    """Operators by kind and output shape, the costliest first."""
+    table = Table("Operator", title=f"{profile.artifact}: {profile.total_ms:.2f} ms; {profile.how}")
+    for column in ("output", "count", "ms", "share"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for group in profile.groups():
+        share = group.ms / profile.total_ms
+        table.add_row(group.kind, group.output, str(group.count), f"{group.ms:.3f}", f"{share:.1%}")
+    return table
+
+
+def scaling_table(points: Sequence[Point], threads: int) -> Table:
+    """Time by size; growth above 1 is more than the pixels."""
+    table = Table("Side", title=f"time by size, {threads} thread{'s' * (threads > 1)}")
+    for column in ("pixels", "median ms", "ns per pixel", "growth per pixel"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("Ran on")
+    for point in points:
+        side = f"{point.side_px} x {point.side_px}"
+        times = ["", ""]
+        if point.median_ms is not None:
+            times = [f"{point.median_ms:.2f}", f"{point.median_ms * 1e6 / point.side_px**2:.1f}"]
+        growth = f"{point.growth:.2f}{' superlinear' * point.superlinear}" if point.growth else ""
+        table.add_row(point.name, side, *times, growth, point.ran_on)
+    return table
+
+
+def toolchain_table(steps: Sequence[Step]) -> Table:
+    """Seconds of each step."""
+    table = Table("igf", "step", title="what the toolchain takes")
+    table.add_column("seconds", justify="right")
+    for step in steps:
+        table.add_row(step.command, step.what, f"{step.seconds:.2f}")
     return table
 
 

@@ -3,20 +3,24 @@
     python -m igf_mobile.bench.worker LOG
 
 Whatever the runtimes print goes to LOG. The first line is a `Spec`; then {"do": "load"}, {"do": "time", "calls": N},
-{"do": "peak", "calls": N} or {"do": "sustain", "seconds": S}.
+{"do": "peak", "calls": N}, ...: a method of `Server` and its arguments.
 """
 
+import dataclasses
 import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from igf_mobile.bench.calls import Call, Prepared, prepare
-from igf_mobile.bench.memory import Memory, peak_memory
+from igf_mobile.backends.base import INPUTS, FloatArray
+from igf_mobile.bench import golden
+from igf_mobile.bench.calls import Call, Prepared, artifact_record, as_stored, photograph, prepare
+from igf_mobile.bench.memory import peak_memory
 from igf_mobile.bench.sides import Spec
 from igf_mobile.errors import IgfError, NotPossible
 from igf_mobile.latency import time_calls
@@ -32,7 +36,7 @@ class Server:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Imports what the side needs. Raises as `calls.prepare`."""
-        self._clock = clock
+        self._spec, self._clock = spec, clock
         self._prepared = prepare_side(spec)
         self._call: Call | None = None
 
@@ -73,9 +77,29 @@ class Server:
             samples += time_calls(call, 1, self._clock)
         return {"duration_s": self._clock() - start, "samples_ms": samples}
 
-    def peak(self, calls: int) -> Memory:
+    def frames(self, pixels: Any, size: Sequence[int], count: int) -> Any:
+        """Whole frames; see `frame.time_frames`."""
+        from igf_mobile.bench.frame import time_frames
+
+        record, network = artifact_record(Path(self._spec.build), self._spec.what)
+        tensor = next(tensor for tensor in record.inputs if tensor.name == INPUTS[0])
+        picture = photograph(network).guidance
+        frame = (size[0], size[1])
+
+        def store(small: FloatArray) -> object:
+            return as_stored(small.transpose(2, 0, 1)[None], tensor)
+
+        return time_frames(self._loaded(), picture, store, pixels, frame, count, self._clock)
+
+    def parity(self) -> dict[str, Any] | None:
+        """The alpha of the sample that is in place, against the golden one."""
+        backend, _, scheme = self._spec.what.partition("-")
+        found = golden.check(self._loaded()(), Path(self._spec.build), backend, scheme)
+        return dataclasses.asdict(found) if found else None
+
+    def peak(self, calls: int) -> dict[str, int]:
         """Peak memory from before loading to after `calls` calls."""
-        return peak_memory(self._prepared.load, calls)
+        return dataclasses.asdict(peak_memory(self._prepared.load, calls))
 
     def _loaded(self) -> Call:
         if self._call is None:

@@ -45,7 +45,7 @@ def make_row(name: str, samples: Sequence[float], **changes: object) -> Row:
 
 def make_run(*rows: Row) -> BenchRun:
     machine = Machine("fake processor", 2, 8_000_000_000, "Linux", "6.1", "3.11")
-    settings = Settings("build", (512, 512), (1,), 20, 200, 10, (0.1, 0.2))
+    settings = Settings("build", (512, 512), (1,), 20, 200, 10, None, (0.1, 0.2))
     return BenchRun(
         record.SCHEMA_VERSION, "2026-11-22T22:00:00Z", machine, {"numpy": "1.0"}, settings, tuple(rows)
     )

@@ -116,13 +116,13 @@ def test_memory_that_a_side_takes_is_seen() -> None:
         return lambda: None
 
     memory = peak_memory(load, 1)
-    assert memory["peak_bytes"] - memory["base_bytes"] >= 38_000_000
+    assert memory.peak_bytes - memory.base_bytes >= 38_000_000
 
 
 def test_memory_that_was_given_back_before_is_not_counted() -> None:
     np.ones(60_000_000, np.uint8)
     memory = peak_memory(lambda: lambda: None, 1)
-    assert memory["peak_bytes"] - memory["base_bytes"] < 30_000_000
+    assert memory.peak_bytes - memory.base_bytes < 30_000_000
 
 
 def test_tensors_are_laid_out_as_the_file_has_them() -> None:

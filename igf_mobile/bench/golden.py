@@ -1,0 +1,57 @@
+"""An artifact's alpha against the golden one of a build's `device_case/`, as phones check theirs."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from igf_mobile.device_report import DeviceParity
+from igf_mobile.errors import DamagedFile
+
+FOLDER = "device_case"
+
+
+def check(outputs: Sequence[npt.NDArray[Any]], build: Path, backend: str, scheme: str) -> DeviceParity | None:
+    """The distance of outputs on the first proof sample; None where the build has no case.
+
+    Raises:
+        DamagedFile: the case cannot be read, is of another size, or has no limits for the artifact.
+    """
+    folder = build / FOLDER
+    if not (folder / "case.json").is_file():
+        return None
+    try:
+        case = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+        limits = case["limits"][backend][scheme]
+        golden = np.fromfile(folder / "alpha.f32", "<f4")
+        name = str(case["name"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedFile(f"{folder} is no golden case for {backend}-{scheme}: {error!r}") from error
+    alpha = np.asarray(outputs[0])
+    scale = 255.0 if alpha.dtype == np.uint8 else 1.0
+    values = alpha.astype(np.float64).ravel() / scale
+    if values.shape != golden.shape:
+        raise DamagedFile(f"{folder} has {golden.size} pixels, the artifact gives {values.size}")
+    finite = all(bool(np.isfinite(output).all()) for output in outputs)
+    constant = bool(np.ptp(values) == 0)
+    distance = np.abs(values - golden)
+    largest, mean = (float(distance.max()), float(distance.mean())) if finite else (None, None)
+    within = (
+        largest is not None
+        and mean is not None
+        and largest <= limits["max_abs"]
+        and mean <= limits["mean_abs"]
+    )
+    return DeviceParity(
+        case=name,
+        alpha_max_abs=largest,
+        alpha_mean_abs=mean,
+        limit_max_abs=float(limits["max_abs"]),
+        limit_mean_abs=float(limits["mean_abs"]),
+        finite=finite,
+        constant=constant,
+        passed=finite and not constant and within,
+    )

@@ -1,0 +1,54 @@
+"""A run as Markdown, for README.md."""
+
+from igf_mobile.bench.ratios import ratios_to
+from igf_mobile.bench.record import BenchRun
+from igf_mobile.bench.tables import REFERENCE
+
+_HEADER = ("", "ms per frame", "p90", "Mpixel/s", "x LiteRT fp32, 95 %", "x limit", "MB")
+
+
+def table(run: BenchRun) -> str:
+    """A row per side on the first number of threads."""
+    threads = run.settings.threads[0]
+    ratios = ratios_to(run, REFERENCE, threads)
+    lines = [f"| {' | '.join(_HEADER)} |", "|---|" + "---:|" * (len(_HEADER) - 1)]
+    for row in run.rows:
+        if row.threads != threads:
+            continue
+        summary = row.summary
+        if summary is None or row.pixels is None:
+            lines.append(f"| {row.name} | {row.ran_on} |{' |' * (len(_HEADER) - 2)}")
+            continue
+        multiple = run.multiple(row)
+        grown = row.memory.peak_bytes - row.memory.base_bytes if row.memory else None
+        cells = (
+            row.name,
+            f"{summary.median_ms:.2f}",
+            f"{summary.p90_ms:.2f}",
+            f"{row.pixels / summary.median_ms / 1e3:.1f}",
+            ratios.get(row.name, "-"),
+            f"{multiple:.1f}" if multiple is not None else "-",
+            f"{grown / 1e6:.0f}" if grown is not None else "-",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def conditions(run: BenchRun) -> str:
+    """Where and how, in one paragraph."""
+    machine, settings = run.machine, run.settings
+    height, width = settings.size
+    threads = settings.threads[0]
+    limit = ""
+    if run.roofline is not None:
+        limit = (
+            f" The limit, {run.roofline.limit_ms('fp32', threads):.2f} ms for fp32, is the larger of moving inputs, "
+            f"outputs and weights once ({run.roofline.traffic_ms('fp32'):.2f} ms) and the convolutions' arithmetic "
+            f"({run.roofline.arithmetic_ms('fp32', threads):.2f} ms)."
+        )
+    return (
+        f"{width} x {height}, {threads} thread{'s' * (threads > 1)} of {machine.processor} ({machine.cores} cores, "
+        f"load average {settings.load_average[0]:.1f} before), {run.created_at[:10]}: median of "
+        f"{settings.iterations} calls after {settings.warm_up}, in turns of {settings.block}; MB is what loading and "
+        f"running add.{limit} Pixels are those a network computes on: MediaPipe's and u2netp's are fewer."
+    )
