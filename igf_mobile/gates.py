@@ -4,14 +4,20 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from igf_mobile import composites, schemes
+from igf_mobile import backends, composites, schemes
 from igf_mobile.backends.base import FloatArray
+from igf_mobile.contents.check import check_contents
+from igf_mobile.errors import DamagedFile
 from igf_mobile.files import sha256_of, write_text
 from igf_mobile.manifest import ArtifactRecord, Manifest, check_files
 from igf_mobile.parity import Tolerance, failures, tolerance_rows
+
+if TYPE_CHECKING:
+    from igf_mobile.contents.expected import Expected
 
 DEFAULT_TOLERANCES = Path(__file__).parent / "weights" / "tolerances.json"
 """Gates of the shipped checkpoint, beside it: they were set from what was measured of it."""
@@ -21,6 +27,13 @@ OPERATORS = "operators"
 
 CONVOLUTIONS = 26
 """Convolutions of the network proper; `w8a8` must have them all in int8."""
+
+_NEAR = 0.02
+"""This near to 0 or 1 a matte is black or white."""
+_UNSATURATED = 0.5
+"""Share of the float model's grey pixels that an artifact must have."""
+_ROUNDING = 1e-3
+"""alpha may be this far outside [0, 1]: one unit of float16 at 1."""
 
 
 def check_build(manifest: Manifest, folder: Path, checkpoint: Path) -> list[str]:
@@ -63,6 +76,54 @@ def check_artifact(record: ArtifactRecord, tolerances: Sequence[Tolerance]) -> l
         int8 = sum(count for operator, count in record.quantized.items() if "conv" in operator.lower())
         if int8 != CONVOLUTIONS:
             sentences.append(f"{name}: {int8} of {CONVOLUTIONS} convolutions are int8; the rest stayed float")
+    return sentences
+
+
+def check_layers(record: ArtifactRecord, folder: Path, expected: Sequence["Expected"]) -> list[str]:
+    """The convolutions in the file against the checkpoint and the calibration set, layer by layer."""
+    backend = backends.get(record.backend)
+    name = f"{record.backend}-{record.scheme}"
+    if backend.layers is None:
+        return []
+    try:
+        return check_contents(record.file, record.scheme, backend.layers(folder / record.file), expected)
+    except (ValueError, DamagedFile) as error:
+        return [f"{name}: {record.file}: {error}"]
+
+
+def check_outputs(name: str, alphas: Sequence[FloatArray], references: Sequence[FloatArray]) -> list[str]:
+    """A sentence for each matte that is all but black and white where the reference is not.
+
+    Args:
+        name: `<backend>-<scheme>`.
+        alphas: its mattes of the proof samples.
+        references: the float model's.
+    """
+    sentences = []
+    for position, (alpha, reference) in enumerate(zip(alphas, references, strict=True)):
+        found, wanted = (float(((a > _NEAR) & (a < 1.0 - _NEAR)).mean()) for a in (alpha, reference))
+        if not found >= _UNSATURATED * wanted:
+            sentences.append(
+                f"{name}: sample {position}: the matte is saturated: {found:.2%} of it lie between black and white, "
+                f"{wanted:.2%} in the float model's"
+            )
+    return sentences
+
+
+def check_stress(name: str, outputs: Mapping[str, tuple[FloatArray, FloatArray]]) -> list[str]:
+    """A sentence for each stress input whose matte is no matte.
+
+    Args:
+        name: `<backend>-<scheme>`.
+        outputs: name of the input -> alpha and coefficients.
+    """
+    sentences = []
+    for what, (alpha, coefficients) in outputs.items():
+        broken = sum(int((~np.isfinite(tensor)).sum()) for tensor in (alpha, coefficients))
+        if broken:
+            sentences.append(f"{name}: {what}: {broken} values are not finite")
+        elif not (alpha.min() >= -_ROUNDING and alpha.max() <= 1.0 + _ROUNDING):
+            sentences.append(f"{name}: {what}: alpha reaches from {alpha.min():.4g} to {alpha.max():.4g}")
     return sentences
 
 

@@ -18,6 +18,8 @@ from igf_mobile import backends, composites, gates, schemes
 from igf_mobile.backends.base import Backend, BackendUnavailable, FloatArray, Runner
 from igf_mobile.checkpoint import CheckpointInfo, load_checkpoint
 from igf_mobile.composites import CompositeSample, load_composites
+from igf_mobile.contents.expected import expected_layers
+from igf_mobile.contents.stress import stress_pairs
 from igf_mobile.device_case import write_device_case
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.evaluate import unknown_band
@@ -315,6 +317,10 @@ def verify_build(
     damaged = {record.file for record in manifest.artifacts if any(record.file in f for f in failures)}
     model, _ = load_checkpoint(checkpoint)
     proof = run_proof(model)
+    # Ranges go with the size: the calibration set says nothing of artifacts of another one.
+    fits = manifest.size == proof.samples[0].alpha.shape
+    calibration = [sample.tensors() for sample in load_composites(composites.FOLDERS["calibration"])]
+    expected = expected_layers(model, calibration) if fits else []
     cache: dict[str, Outputs] = {}
     measured = []
     for record in sorted(manifest.artifacts, key=lambda r: _order(Job(r.backend, r.scheme))):
@@ -325,14 +331,18 @@ def verify_build(
         progress(f"{job.name}: running")
         try:
             with output_to(folder / LOG):
-                record = replace(record, parity=_verify_one(record, job, manifest, folder, proof, cache))
+                parity, sentences = _verify_one(record, job, manifest, folder, proof, cache)
+                record = replace(record, parity=parity)
+                sentences += gates.check_layers(record, folder, expected) if fits else []
         except BackendUnavailable as reason:
-            record = replace(record, ran_on=f"not run: {reason}", parity=None)
+            record, sentences = replace(record, ran_on=f"not run: {reason}", parity=None), []
         except (IgfError, RuntimeError) as error:
             failures.append(str(error) if isinstance(error, IgfError) else f"{job.name}: {error}")
             measured.append(record)
             continue
-        failures += gates.check_artifact(record, tolerances)
+        if backends.get(job.backend).layers is None:
+            progress(f"{job.name}: its layers: not run: nothing here reads the inside of its file")
+        failures += sentences + gates.check_artifact(record, tolerances)
         measured.append(record)
     failures += gates.check_distinct({name: outputs[0] for name, outputs in cache.items()})
     return replace(manifest, artifacts=tuple(measured)), failures
@@ -345,7 +355,8 @@ def _verify_one(
     folder: Path,
     proof: Proof,
     cache: dict[str, Outputs],
-) -> Parity | None:
+) -> tuple[Parity | None, list[str]]:
+    """What was measured, and a sentence per output that is no matte."""
     backend = backends.get(job.backend)
     path = folder / record.file
     found = backend.read_metadata(path)
@@ -355,14 +366,19 @@ def _verify_one(
                 f"{record.file}: its metadata say {name} {found.get(name)!r}, the manifest {value!r}"
             )
     if manifest.size != proof.samples[0].alpha.shape:
-        return None
-    cache[job.name] = outputs = _run(backend.load(path), proof.samples)
+        return None, []
+    runner = backend.load(path)
+    cache[job.name] = outputs = _run(runner, proof.samples)
     float_name = Job(job.backend, "fp32").name
     if job.scheme != "fp32" and float_name not in cache:
         raise IgfError(
             f"{job.name}: its float artifact {float_name} is absent or damaged; nothing to compare with"
         )
-    return measure_parity(job, proof, outputs, proof.outputs if job.scheme == "fp32" else cache[float_name])
+    reference = proof.outputs if job.scheme == "fp32" else cache[float_name]
+    parity = measure_parity(job, proof, outputs, reference)
+    stressed = {name: runner(*pair) for name, pair in stress_pairs(manifest.size).items()}
+    sentences = gates.check_outputs(job.name, outputs[0], proof.outputs[0])
+    return parity, sentences + gates.check_stress(job.name, stressed)
 
 
 def file_metadata(manifest: Manifest, job: Job) -> dict[str, str]:

@@ -144,6 +144,10 @@ class Runner:
             coefficients[0, 3, 0, 0] = np.nan
         if mutant == "constant":
             alpha = np.full_like(alpha, 0.5)
+        if mutant == "saturated":
+            alpha = np.round(alpha)
+        if mutant == "NaN on flat pictures" and np.ptp(guidance) == 0.0:
+            alpha[:] = np.nan
         if mutant == "half size":
             alpha = alpha[:, :, ::2, ::2].copy()
         return alpha, coefficients

@@ -29,6 +29,7 @@ ROWS = (
     {"model", "discriminator", "parity", "composites"},
     {"losses", "checkpoint", "graph", "data"},
     {"xnnpack_quantizer", "coreml_quantizer", "mil_census", "mil_operators", "mil_reference", "mlpackage"},
+    {"contents"},
     {"backends", "manifest", "device_report", "compare"},
     {"matting", "evaluate", "gates", "device_checks", "device_reader"},
     {"device_fixture", "devices"},

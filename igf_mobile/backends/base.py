@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import IgfError
 
 FloatArray = NDArray[np.float32]
@@ -107,6 +108,8 @@ class Backend:
     """None where `load` works on this machine, otherwise the reason why not."""
     read_metadata: Callable[[Path], dict[str, str]]
     """The metadata written into the file (name, version, licence, checkpoint hash)."""
+    layers: Callable[[Path], Sequence[Layer]] | None = None
+    """The convolutions of a file; raises ValueError where it holds something unknown. None: nothing reads it."""
 
 
 class ExportFunction(Protocol):

@@ -27,6 +27,7 @@ from igf_mobile.backends.base import (
     Runner,
     tensor_specs,
 )
+from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.files import atomic_path
 from igf_mobile.model import STRIDE, Generator
@@ -254,6 +255,13 @@ def runs_here() -> str | None:
     return None
 
 
+def layers(path: Path) -> Sequence[Layer]:
+    """The convolutions of a .mlpackage; see `contents`."""
+    from igf_mobile.contents import mlpackage
+
+    return mlpackage.layers(path)
+
+
 BACKEND = Backend(
     name="coreml",
     suffix=".mlpackage",
@@ -263,4 +271,5 @@ BACKEND = Backend(
     load=load,
     runs_here=runs_here,
     read_metadata=read_metadata,
+    layers=layers,
 )

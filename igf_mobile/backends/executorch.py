@@ -17,6 +17,7 @@ from igf_mobile.backends.base import (
     Runner,
     tensor_specs,
 )
+from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
 from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
@@ -210,6 +211,13 @@ def runs_here() -> str | None:
     return None
 
 
+def layers(path: Path) -> Sequence[Layer]:
+    """The convolutions of a .pte; see `contents`."""
+    from igf_mobile.contents import pte
+
+    return pte.layers(path)
+
+
 BACKEND = Backend(
     name="executorch",
     suffix=".pte",
@@ -219,4 +227,5 @@ BACKEND = Backend(
     load=load,
     runs_here=runs_here,
     read_metadata=read_metadata,
+    layers=layers,
 )

@@ -19,6 +19,7 @@ from igf_mobile.backends.base import (
     Runner,
     tensor_specs,
 )
+from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
 from igf_mobile.graph import ExportGraph
@@ -111,14 +112,18 @@ def _quantized(content: bytes, scheme: str, calibration: Sequence[tuple[FloatArr
 
 
 def _finish(content: bytes, metadata: Mapping[str, str]) -> bytes:
-    """Name the edges, shorten the other names (they are a third of the file), add the metadata."""
-    import flatbuffers
+    """Name the edges, add the metadata, and take out what no runtime reads: other names, empty tables, repetition.
+
+    Of w8a8's 190 KB that leaves 93; the weights are 61.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
     tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
     (graph,) = tree.subgraphs
-    for index, tensor in enumerate(graph.tensors):
-        tensor.name = f"t{index}"
+    for tensor in graph.tensors:
+        tensor.name = None
+        if tensor.quantization is not None and tensor.quantization.scale is None:
+            tensor.quantization = None
     for names, indices in ((INPUTS, graph.inputs), (OUTPUTS, graph.outputs)):
         for name, index in zip(names, indices, strict=True):
             graph.tensors[index].name = name
@@ -133,7 +138,22 @@ def _finish(content: bytes, metadata: Mapping[str, str]) -> bytes:
         entry.name, entry.buffer = _METADATA_PREFIX + key, len(tree.buffers)
         tree.buffers.append(buffer)
         tree.metadata.append(entry)
-    builder = flatbuffers.Builder(1024)
+    return pack(tree)
+
+
+def pack(tree: Any) -> bytes:
+    """A `ModelT` as a file. Vectors of the same content (shapes above all) are written once."""
+    import flatbuffers
+
+    class Builder(flatbuffers.Builder):  # type: ignore[misc]
+        def CreateNumpyVector(self, x: Any) -> int:  # noqa: N802
+            key = (x.dtype.str, x.tobytes())
+            if key not in written:
+                written[key] = super().CreateNumpyVector(x)
+            return written[key]
+
+    written: dict[tuple[str, bytes], int] = {}
+    builder = Builder(1024)
     builder.Finish(tree.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
@@ -266,6 +286,13 @@ def runs_here() -> str | None:
     return None
 
 
+def layers(path: Path) -> Sequence[Layer]:
+    """The convolutions of a .tflite; see `contents`."""
+    from igf_mobile.contents import tflite
+
+    return tflite.layers(path)
+
+
 BACKEND = Backend(
     name="litert",
     suffix=".tflite",
@@ -275,4 +302,5 @@ BACKEND = Backend(
     load=load,
     runs_here=runs_here,
     read_metadata=read_metadata,
+    layers=layers,
 )

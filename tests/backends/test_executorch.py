@@ -16,6 +16,8 @@ import torch
 
 from igf_mobile.backends import executorch
 from igf_mobile.backends.base import Artifact, FloatArray
+from igf_mobile.contents.check import check_contents
+from igf_mobile.contents.expected import Expected, expected_layers
 from igf_mobile.errors import DamagedFile
 from igf_mobile.metrics import sqnr_db
 from igf_mobile.model import Generator
@@ -172,6 +174,42 @@ def test_exporting_twice_gives_the_same_bytes(
     path = tmp_path / "x.pte"
     executorch.export(trained_like, scheme, photographs_64, path, METADATA | {"scheme": scheme}, SIZE)
     assert path.read_bytes() == exported(scheme).path.read_bytes()
+
+
+# Contents
+
+
+@pytest.fixture(scope="module")
+def expected(trained_like: Generator, photographs_64: Pairs) -> list[Expected]:
+    return expected_layers(trained_like, photographs_64)
+
+
+@pytest.mark.parametrize("scheme", EACH_SCHEME)
+def test_the_layers_are_the_checkpoints(exported: Exporter, expected: list[Expected], scheme: str) -> None:
+    assert check_contents("x", scheme, executorch.layers(exported(scheme).path), expected) == []
+
+
+def test_a_wrong_scale_in_the_file_is_named(
+    exported: Exporter, expected: list[Expected], tmp_path: Path
+) -> None:
+    """The scales of one layer's weights, found in the file by their bytes."""
+    wanted = next(layer for layer in expected if layer.name == "hourglass.encode_32.0")
+    scale = (np.abs(wanted.weights).max(axis=(1, 2, 3)) / 127.0).astype(np.float32)
+    content = exported("w8a8").path.read_bytes()
+    where = [
+        i for i in range(0, len(content) - scale.nbytes, 4) if _is_near(content[i : i + scale.nbytes], scale)
+    ]
+    assert len(where) == 1
+    damaged = bytearray(content)
+    damaged[where[0] : where[0] + scale.nbytes] = (scale * np.float32(1.1)).tobytes()
+    path = tmp_path / "x.pte"
+    path.write_bytes(damaged)
+    sentences = check_contents("x.pte", "w8a8", executorch.layers(path), expected)
+    assert any(s.startswith("x.pte: hourglass.encode_32.0, ") and "a weight is" in s for s in sentences)
+
+
+def _is_near(content: bytes, scale: Any) -> bool:
+    return bool(np.allclose(np.frombuffer(content, np.float32), scale, rtol=1e-5, atol=0.0))
 
 
 # Damage
