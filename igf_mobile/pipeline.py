@@ -50,6 +50,7 @@ _WARM_UP, _ITERATIONS = 5, 30
 
 _NOT_DECIDING = (
     "bench",
+    "budget",
     "cli",
     "compare",
     "device_case",

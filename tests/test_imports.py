@@ -31,12 +31,12 @@ ROWS = (
     {"xnnpack_quantizer", "coreml_quantizer", "mil_census", "mil_operators", "mil_reference", "mlpackage"},
     {"contents"},
     {"backends", "manifest", "device_report", "compare"},
-    {"matting", "evaluate", "gates", "device_checks", "device_reader"},
+    {"matting", "evaluate", "gates", "budget", "device_checks", "device_reader"},
     {"device_fixture", "devices"},
     {"training_state", "train", "pipeline", "bench", "doctor", "vectors", "profile"},
     {"report_plots", "report_pictures", "report", "device_plots", "device_section"},
     {"profile_cli"},
-    {"proof", "arm"},
+    {"proof", "arm", "oldest"},
     {"cli"},
 )
 ROW_OF = {name: position for position, row in enumerate(ROWS) for name in row}
@@ -118,7 +118,7 @@ def test_the_command_line_starts_without_anything_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["metrics", "parity", "latency", "manifest", "schemes", "gates", "devices"]
+    "module", ["metrics", "parity", "latency", "manifest", "schemes", "gates", "budget", "devices"]
 )
 def test_what_needs_no_torch_imports_none(module: str) -> None:
     heavy = ("torch", "matplotlib", *VENDORS)
