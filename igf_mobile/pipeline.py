@@ -18,12 +18,14 @@ from igf_mobile import backends, composites, gates, schemes
 from igf_mobile.backends.base import Backend, BackendUnavailable, FloatArray, Runner
 from igf_mobile.checkpoint import CheckpointInfo, load_checkpoint
 from igf_mobile.composites import CompositeSample, load_composites
+from igf_mobile.contents import halves
 from igf_mobile.contents.expected import expected_layers
 from igf_mobile.contents.stress import stress_pairs
 from igf_mobile.device_case import write_device_case
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.evaluate import unknown_band
 from igf_mobile.files import sha256_of, size_of
+from igf_mobile.graph import fold_batch_norms
 from igf_mobile.images import write_alpha
 from igf_mobile.latency import Latency, measure
 from igf_mobile.manifest import (
@@ -322,6 +324,11 @@ def verify_build(
     fits = manifest.size == proof.samples[0].alpha.shape
     calibration = [sample.tensors() for sample in load_composites(composites.FOLDERS["calibration"])]
     expected = expected_layers(model, calibration) if fits else []
+    if fits:
+        pairs = [*calibration, *(s.tensors() for s in proof.samples), *stress_pairs(manifest.size).values()]
+        ranges = halves.measure(fold_batch_norms(model), pairs)
+        failures += halves.check_halves(ranges)
+        progress(halves.summary(ranges))
     cache: dict[str, Outputs] = {}
     measured = []
     for record in sorted(manifest.artifacts, key=lambda r: _order(Job(r.backend, r.scheme))):

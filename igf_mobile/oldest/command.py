@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from igf_mobile.errors import GateFailed
+from igf_mobile.files import write_text
 from igf_mobile.oldest.check import LIMITS, verify
 
 RUNTIMES = ("tflite-2.14",)
@@ -17,7 +18,7 @@ RUNTIMES = ("tflite-2.14",)
 def verify_runtime(
     runtime: str, build: Path, as_json: bool, console: Console, progress: Callable[[str], None]
 ) -> int:
-    """Run, print and judge. Returns how many artifacts passed.
+    """Run, record in `<runtime>.json` of the build, print and judge. Returns how many artifacts passed.
 
     Raises:
         ValueError: an unknown runtime.
@@ -28,10 +29,16 @@ def verify_runtime(
         raise ValueError(f"unknown runtime {runtime!r}; available: {', '.join(RUNTIMES)}")
     rows = verify(build, progress)
     failures = [sentence for row in rows for sentence in row.failures]
+    limits = {scheme: dataclasses.asdict(limit) for scheme, limit in LIMITS.items()}
+    document = {
+        "runtime": runtime,
+        "rows": [dataclasses.asdict(r) for r in rows],
+        "limits": limits,
+        "failures": failures,
+    }
+    write_text(build / f"{runtime}.json", json.dumps(document, indent=1, sort_keys=True) + "\n")
     if as_json:
-        limits = {scheme: dataclasses.asdict(limit) for scheme, limit in LIMITS.items()}
-        document = {"runtime": runtime, "rows": [dataclasses.asdict(row) for row in rows], "limits": limits}
-        print(json.dumps({**document, "failures": failures}, indent=1, sort_keys=True))
+        print(json.dumps(document, indent=1, sort_keys=True))
     else:
         table = Table("Artifact", "alpha: largest", "mean", "coefficients: largest", "Verdict")
         table.title = f"{runtime} against the current LiteRT: difference"
