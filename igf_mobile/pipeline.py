@@ -19,7 +19,7 @@ from igf_mobile.backends.base import Backend, BackendUnavailable, FloatArray, Ru
 from igf_mobile.checkpoint import CheckpointInfo, load_checkpoint
 from igf_mobile.composites import CompositeSample, load_composites
 from igf_mobile.contents import halves
-from igf_mobile.contents.expected import expected_layers
+from igf_mobile.contents.expected import Expected, expected_layers
 from igf_mobile.contents.stress import stress_pairs
 from igf_mobile.device_case import write_device_case
 from igf_mobile.errors import DamagedFile, IgfError
@@ -323,8 +323,10 @@ def verify_build(
     # Ranges go with the size: the calibration set says nothing of artifacts of another one.
     fits = manifest.size == proof.samples[0].alpha.shape
     calibration = [sample.tensors() for sample in load_composites(composites.FOLDERS["calibration"])]
-    expected = expected_layers(model, calibration) if fits else []
+    expected: dict[str, list[Expected]] = {}
     if fits:
+        layouts = {record.inputs[0].layout for record in manifest.artifacts}
+        expected = {layout: expected_layers(model, layout, calibration) for layout in layouts}
         pairs = [*calibration, *(s.tensors() for s in proof.samples), *stress_pairs(manifest.size).values()]
         ranges = halves.measure(fold_batch_norms(model), pairs)
         failures += halves.check_halves(ranges)
@@ -341,7 +343,9 @@ def verify_build(
             with output_to(folder / LOG):
                 parity, sentences = _verify_one(record, job, manifest, folder, proof, cache)
                 record = replace(record, parity=parity)
-                sentences += gates.check_layers(record, folder, expected) if fits else []
+                sentences += (
+                    gates.check_layers(record, folder, expected[record.inputs[0].layout]) if fits else []
+                )
         except BackendUnavailable as reason:
             record, sentences = replace(record, ran_on=f"not run: {reason}", parity=None), []
         except (IgfError, RuntimeError) as error:

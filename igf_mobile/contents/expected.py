@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from igf_mobile.contents.layers import Array
-from igf_mobile.graph import fold_batch_norms
+from igf_mobile.graph import ExportGraph
 from igf_mobile.model import Generator
 
 SAMPLE = 16_384
@@ -32,7 +32,7 @@ class Expected:
     """One convolution of the checkpoint, its batch norm folded into it."""
 
     name: str
-    """Of the module, as in the checkpoint."""
+    """Of the module, as in the checkpoint where it is from there."""
     weights: Array
     """(O,I/groups,kh,kw)."""
     source: Activation
@@ -41,12 +41,19 @@ class Expected:
     """Its output, after the ReLU where one follows."""
 
 
-def expected_layers(model: Generator, pairs: Sequence[tuple[Any, Any]]) -> list[Expected]:
-    """Every convolution of a model, run on (guidance, weak_mask) pairs, at least one."""
-    folded = fold_batch_norms(model)
-    clipped = _before_relu(folded)
+def expected_layers(model: Generator, layout: str, pairs: Sequence[tuple[Any, Any]]) -> list[Expected]:
+    """Every convolution of the graph that exporters take, run on a calibration set.
+
+    Args:
+        model: the float model.
+        layout: NCHW or NHWC, of the artifact's edges; the graph may be another one for each.
+        pairs: (guidance (1,3,H,W), weak_mask (1,1,H,W)), at least one.
+    """
+    graph = ExportGraph(model, "NHWC" if layout == "NHWC" else "NCHW")
+    clipped = _before_relu(graph)
+    axes = (0, 1, 2, 3) if layout == "NCHW" else (0, 2, 3, 1)
     seen: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
-    convolutions = {name: module for name, module in folded.named_modules() if isinstance(module, nn.Conv2d)}
+    convolutions = {name: module for name, module in graph.named_modules() if isinstance(module, nn.Conv2d)}
 
     def recorder(name: str) -> Callable[..., None]:
         def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -60,10 +67,10 @@ def expected_layers(model: Generator, pairs: Sequence[tuple[Any, Any]]) -> list[
         module.register_forward_hook(recorder(name))
     with torch.no_grad():
         for guidance, mask in pairs:
-            folded(torch.from_numpy(guidance), torch.from_numpy(mask))
+            graph(*(torch.from_numpy(np.ascontiguousarray(x.transpose(axes))) for x in (guidance, mask)))
     return [
         Expected(
-            name,
+            name.removeprefix("model."),
             module.weight.detach().numpy().astype(np.float64),
             *(_activation(parts) for parts in seen[name]),
         )

@@ -63,6 +63,8 @@ class Row:
     alpha: Comparison | None = None
     coefficients: Comparison | None = None
     failures: tuple[str, ...] = ()
+    sha256: str = ""
+    """Of the artifact: a record is of that file alone."""
 
 
 def verify(folder: Path, progress: Progress) -> list[Row]:
@@ -89,7 +91,7 @@ def verify(folder: Path, progress: Progress) -> list[Row]:
 def _verify_artifact(
     record: ArtifactRecord, manifest: Manifest, folder: Path, python: Path, samples: Pairs, progress: Progress
 ) -> Row:
-    row = Row(record.file, record.scheme)
+    row = Row(record.file, record.scheme, sha256=record.sha256)
     if problems := check_files(replace(manifest, artifacts=(record,)), folder):
         return replace(row, failures=tuple(problems))
     progress(f"{record.file}: running")

@@ -377,8 +377,8 @@ def test_unknown_compute_unit_is_refused(exported: Exporter) -> None:
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_layers_are_the_checkpoints(model: Generator, exported: Exporter, scheme: str) -> None:
     layers = coreml.layers(exported(scheme).path)
-    expected = expected_layers(model, photographs())
+    expected = expected_layers(model, "NCHW", photographs())
     assert check_contents("x", scheme, layers, expected) == []
     if scheme == "w8a8":
-        darker = expected_layers(model, [(0.2 * guidance, mask) for guidance, mask in photographs()])
+        darker = expected_layers(model, "NCHW", [(0.2 * guidance, mask) for guidance, mask in photographs()])
         assert any("the int8 range of its input" in s for s in check_contents("x", scheme, layers, darker))

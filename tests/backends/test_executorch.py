@@ -180,8 +180,9 @@ def test_exporting_twice_gives_the_same_bytes(
 
 
 @pytest.fixture(scope="module")
-def expected(trained_like: Generator, photographs_64: Pairs) -> list[Expected]:
-    return expected_layers(trained_like, photographs_64)
+def expected(trained_like: Generator, photographs_64: Pairs, exported: Exporter) -> list[Expected]:
+    layout = exported("w8a8").inputs[0].layout
+    return expected_layers(trained_like, layout, photographs_64)
 
 
 @pytest.mark.parametrize("scheme", EACH_SCHEME)

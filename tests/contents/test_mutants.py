@@ -170,9 +170,10 @@ def test_swapped_inputs(verify: Verify) -> None:
 
     def change(tree: Any) -> None:
         tensors = tree.subgraphs[0].tensors
-        stem = next(t for o in convolutions(tree) if tuple((t := tensors[o.inputs[1]]).shape) == (8, 4, 4, 3))
-        data = tree.buffers[stem.buffer].data.reshape(8, 4, 4, 3)
-        tree.buffers[stem.buffer].data = np.ascontiguousarray(data[..., ::-1]).reshape(-1)
+        weights = (tensors[o.inputs[1]] for o in convolutions(tree))
+        stem = next(t for t in weights if t.shape[0] == 8 and np.prod(t.shape) == 8 * 4 * 4 * 3)
+        pixels = tree.buffers[stem.buffer].data.reshape(-1, 3)
+        tree.buffers[stem.buffer].data = np.ascontiguousarray(pixels[:, ::-1]).reshape(-1)
 
     assert any(
         s.startswith(f"{FILE}: hourglass.stem.parts.0, ") and "a weight is" in s for s in verify(change)
