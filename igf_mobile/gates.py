@@ -10,7 +10,8 @@ import numpy as np
 
 from igf_mobile import backends, composites, schemes
 from igf_mobile.backends.base import FloatArray
-from igf_mobile.contents.check import check_contents
+from igf_mobile.contents.check import check_contents, match
+from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import sha256_of, write_text
 from igf_mobile.manifest import ArtifactRecord, Manifest, check_files
@@ -18,6 +19,8 @@ from igf_mobile.parity import Tolerance, failures, tolerance_rows
 
 if TYPE_CHECKING:
     from igf_mobile.contents.expected import Expected
+
+Matched = list[tuple[Layer, "Expected"]]
 
 DEFAULT_TOLERANCES = Path(__file__).parent / "weights" / "tolerances.json"
 """Gates of the shipped checkpoint, beside it: they were set from what was measured of it."""
@@ -79,16 +82,22 @@ def check_artifact(record: ArtifactRecord, tolerances: Sequence[Tolerance]) -> l
     return sentences
 
 
-def check_layers(record: ArtifactRecord, folder: Path, expected: Sequence["Expected"]) -> list[str]:
-    """The convolutions in the file against the checkpoint and the calibration set, layer by layer."""
+def check_layers(
+    record: ArtifactRecord, folder: Path, expected: Sequence["Expected"]
+) -> tuple[list[str], Matched]:
+    """The convolutions in the file against the checkpoint and the calibration set, layer by layer.
+
+    Returns:
+        A sentence per failure, and each convolution with its layer of the checkpoint: none where nothing reads them.
+    """
     backend = backends.get(record.backend)
-    name = f"{record.backend}-{record.scheme}"
     if backend.layers is None:
-        return []
+        return [], []
     try:
-        return check_contents(record.file, record.scheme, backend.layers(folder / record.file), expected)
+        layers = backend.layers(folder / record.file)
     except (ValueError, DamagedFile) as error:
-        return [f"{name}: {record.file}: {error}"]
+        return [f"{record.backend}-{record.scheme}: {record.file}: {error}"], []
+    return check_contents(record.file, record.scheme, layers, expected), match(layers, expected)
 
 
 def check_outputs(name: str, alphas: Sequence[FloatArray], references: Sequence[FloatArray]) -> list[str]:

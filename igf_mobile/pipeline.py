@@ -20,6 +20,7 @@ from igf_mobile.checkpoint import CheckpointInfo, load_checkpoint
 from igf_mobile.composites import CompositeSample, load_composites
 from igf_mobile.contents import halves
 from igf_mobile.contents.expected import Expected, expected_layers
+from igf_mobile.contents.findings import write_crops, write_findings
 from igf_mobile.contents.stress import stress_pairs
 from igf_mobile.device_case import write_device_case
 from igf_mobile.errors import DamagedFile, IgfError
@@ -70,6 +71,7 @@ _NOT_DECIDING = (
     "losses",
     "profile_cli",
     "report",
+    "report_contents",
     "report_pictures",
     "report_plots",
     "train",
@@ -164,6 +166,7 @@ def export_build(
         if proof is None:
             proof = run_proof(model)
             _write_float_mattes(model, folder)
+            write_crops(folder, FLOAT, proof.samples, proof.outputs[0])
         progress(f"{job.name}: exporting")
         record = _export(job, _key(job, manifest), model, manifest, calibration, folder)
         progress(f"{job.name}: measuring")
@@ -281,6 +284,7 @@ def _measured(
     for sample in load_samples():
         alpha = matte(runner, sample.guidance, sample.weak_mask)
         write_alpha(folder / MATTES / job.name / f"{sample.name}.png", alpha)
+    write_crops(folder, job.name, proof.samples, outputs[0])
     return replace(
         record,
         ran_on=runner.description,
@@ -320,10 +324,13 @@ def verify_build(
     damaged = {record.file for record in manifest.artifacts if any(record.file in f for f in failures)}
     model, _ = load_checkpoint(checkpoint)
     proof = run_proof(model)
+    write_crops(folder, FLOAT, proof.samples, proof.outputs[0])
     # Ranges go with the size: the calibration set says nothing of artifacts of another one.
     fits = manifest.size == proof.samples[0].alpha.shape
     calibration = [sample.tensors() for sample in load_composites(composites.FOLDERS["calibration"])]
     expected: dict[str, list[Expected]] = {}
+    matched: dict[str, gates.Matched] = {}
+    ranges: list[halves.HalfRange] = []
     if fits:
         layouts = {record.inputs[0].layout for record in manifest.artifacts}
         expected = {layout: expected_layers(model, layout, calibration) for layout in layouts}
@@ -356,6 +363,8 @@ def verify_build(
             progress(f"{job.name}: its layers: not run: nothing here reads the inside of its file")
         failures += sentences + gates.check_artifact(record, tolerances)
         measured.append(record)
+    if fits:
+        write_findings(folder, ranges, matched)
     failures += gates.check_distinct({name: outputs[0] for name, outputs in cache.items()})
     return replace(manifest, artifacts=tuple(measured)), failures
 
@@ -389,6 +398,7 @@ def _verify_one(
     reference = proof.outputs if job.scheme == "fp32" else cache[float_name]
     parity = measure_parity(job, proof, outputs, reference)
     stressed = {name: runner(*pair) for name, pair in stress_pairs(manifest.size).items()}
+    write_crops(folder, job.name, proof.samples, outputs[0])
     sentences = gates.check_outputs(job.name, outputs[0], proof.outputs[0])
     return parity, sentences + gates.check_stress(job.name, stressed)
 

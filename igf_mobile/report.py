@@ -18,6 +18,7 @@ from igf_mobile.devices import Comparison, stored
 from igf_mobile.files import write_text
 from igf_mobile.manifest import ArtifactRecord, Manifest, load_manifest
 from igf_mobile.parity import IDENTICAL_DB, load_tolerances
+from igf_mobile.report_contents import contents_page
 from igf_mobile.report_pictures import BACKGROUND, HEAT_COLOURS, HEAT_STEPS, strips
 from igf_mobile.report_plots import is_reference, plots, sad_ratio
 
@@ -127,6 +128,7 @@ def write_report(
     manifest = load_manifest(folder)
     path = folder / FILE_NAME
     page = _page(manifest, folder, failures)
+    page |= contents_page(folder, [f"{r.backend}-{r.scheme}" for r in manifest.artifacts])
     page |= device_page(manifest, stored(folder) if devices is None else devices, older)
     write_text(path, environment().get_template(FILE_NAME).render(page))
     return path

@@ -34,7 +34,7 @@ ROWS = (
     {"matting", "evaluate", "gates", "budget", "device_checks", "device_reader"},
     {"device_fixture", "devices"},
     {"training_state", "train", "pipeline", "bench", "doctor", "vectors", "profile"},
-    {"report_plots", "report_pictures", "report", "device_plots", "device_section"},
+    {"report_plots", "report_pictures", "report_contents", "report", "device_plots", "device_section"},
     {"profile_cli"},
     {"proof", "arm", "oldest"},
     {"cli"},

@@ -145,7 +145,7 @@ def pack(tree: Any) -> bytes:
     """A `ModelT` as a file. Vectors of the same content (shapes above all) are written once."""
     import flatbuffers
 
-    class Builder(flatbuffers.Builder):  # type: ignore[misc]
+    class Builder(flatbuffers.Builder):
         def CreateNumpyVector(self, x: Any) -> int:  # noqa: N802
             key = (x.dtype.str, x.tobytes())
             if key not in written:

@@ -78,11 +78,11 @@ def summary(ranges: Iterable[HalfRange]) -> str:
     return text
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Keeps the extremes of each result, by the line of the package that computes it."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.largest: dict[str, float] = {}
         self.divisors: dict[str, float] = {}
 

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from igf_mobile import backends
 from igf_mobile.backends.base import BackendUnavailable, Runner
 from igf_mobile.checkpoint import load_checkpoint
@@ -47,7 +49,7 @@ def measure_artifacts(
             def matte(guidance: Float32Array, weak_mask: Float32Array) -> Float32Array:
                 progress(f"{name}: running")
                 alpha, _ = loaded(guidance.transpose(2, 0, 1)[None].copy(), weak_mask[None, None].copy())
-                return alpha[0, 0].clip(0.0, 1.0)
+                return np.asarray(alpha[0, 0].clip(0.0, 1.0))
 
             with output_to(folder / "export.log"):
                 mean = evaluate(cases, matte).mean.as_dict()
