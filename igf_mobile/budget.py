@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from igf_mobile.contents.parts import parts
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import size_of
 from igf_mobile.manifest import ArtifactRecord, Manifest
@@ -56,6 +57,8 @@ class Spending:
     bound: Bound
     value: float | None
     """None where it was not measured."""
+    parts: str = ""
+    """Where the bytes are; empty for a ratio and where nothing reads the file."""
 
     @property
     def failure(self) -> str | None:
@@ -75,7 +78,8 @@ class Spending:
         b = self.bound
         if self.failure or self.value is None or self.value <= b.goal:
             return None
-        return f"goal not met: {b.backend} {b.scheme}: {b.quantity} {_text(self.value)}, goal {_text(b.goal)}: {b.why}"
+        spent = f"{b.quantity} {_text(self.value)}, goal {_text(b.goal)}"
+        return f"goal not met: {b.backend} {b.scheme}: {spent}: {b.why}{self.parts}"
 
 
 def load_budget(path: Path = DEFAULT_BUDGET) -> list[Bound]:
@@ -100,7 +104,9 @@ def spend(manifest: Manifest, folder: Path, bounds: Sequence[Bound]) -> list[Spe
         record = manifest.find(bound.backend, bound.scheme)
         if record is None or (bound.quantity == SAD_RATIO and record.ran_on.startswith("not run: ")):
             continue
-        found.append(Spending(bound, _value(bound.quantity, record, folder)))
+        value = _value(bound.quantity, record, folder)
+        unmet = bound.quantity != SAD_RATIO and value is not None and value > bound.goal
+        found.append(Spending(bound, value, _parts(folder / record.file) if unmet else ""))
     return found
 
 
@@ -114,6 +120,11 @@ def _value(quantity: str, record: ArtifactRecord, folder: Path) -> float | None:
         return None
     reference = record.parity.float_matte.sad
     return record.parity.matte.sad / reference if reference else math.nan
+
+
+def _parts(path: Path) -> str:
+    found = parts(path)
+    return f" ({', '.join(f'{size:,} {name}' for name, size in found.items())})" if found else ""
 
 
 def _text(value: float) -> str:

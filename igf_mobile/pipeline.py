@@ -19,15 +19,14 @@ from igf_mobile.backends.base import Backend, BackendUnavailable, FloatArray, Ru
 from igf_mobile.checkpoint import CheckpointInfo, load_checkpoint
 from igf_mobile.composites import CompositeSample, load_composites
 from igf_mobile.contents import halves
-from igf_mobile.contents.expected import Expected, expected_layers
-from igf_mobile.contents.findings import write_crops, write_findings
+from igf_mobile.contents.findings import write_crops
 from igf_mobile.contents.stress import stress_pairs
 from igf_mobile.device_case import write_device_case
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.evaluate import unknown_band
 from igf_mobile.files import sha256_of, size_of
-from igf_mobile.graph import fold_batch_norms
 from igf_mobile.images import write_alpha
+from igf_mobile.inside import Inside
 from igf_mobile.latency import Latency, measure
 from igf_mobile.manifest import (
     SCHEMA_VERSION,
@@ -68,6 +67,7 @@ _NOT_DECIDING = (
     "distributed",
     "doctor",
     "gates",
+    "inside",
     "losses",
     "profile_cli",
     "report",
@@ -326,18 +326,10 @@ def verify_build(
     proof = run_proof(model)
     write_crops(folder, FLOAT, proof.samples, proof.outputs[0])
     # Ranges go with the size: the calibration set says nothing of artifacts of another one.
-    fits = manifest.size == proof.samples[0].alpha.shape
-    calibration = [sample.tensors() for sample in load_composites(composites.FOLDERS["calibration"])]
-    expected: dict[str, list[Expected]] = {}
-    matched: dict[str, gates.Matched] = {}
-    ranges: list[halves.HalfRange] = []
-    if fits:
-        layouts = {record.inputs[0].layout for record in manifest.artifacts}
-        expected = {layout: expected_layers(model, layout, calibration) for layout in layouts}
-        pairs = [*calibration, *(s.tensors() for s in proof.samples), *stress_pairs(manifest.size).values()]
-        ranges = halves.measure(fold_batch_norms(model), pairs)
-        failures += halves.check_halves(ranges)
-        progress(halves.summary(ranges))
+    inside = Inside(model, manifest, proof.samples) if manifest.size == proof.samples[0].alpha.shape else None
+    if inside:
+        failures += halves.check_halves(inside.ranges)
+        progress(halves.summary(inside.ranges))
     cache: dict[str, Outputs] = {}
     measured = []
     for record in sorted(manifest.artifacts, key=lambda r: _order(Job(r.backend, r.scheme))):
@@ -350,9 +342,7 @@ def verify_build(
             with output_to(folder / LOG):
                 parity, sentences = _verify_one(record, job, manifest, folder, proof, cache)
                 record = replace(record, parity=parity)
-                sentences += (
-                    gates.check_layers(record, folder, expected[record.inputs[0].layout]) if fits else []
-                )
+                sentences += inside.check(record, folder) if inside else []
         except BackendUnavailable as reason:
             record, sentences = replace(record, ran_on=f"not run: {reason}", parity=None), []
         except (IgfError, RuntimeError) as error:
@@ -363,8 +353,8 @@ def verify_build(
             progress(f"{job.name}: its layers: not run: nothing here reads the inside of its file")
         failures += sentences + gates.check_artifact(record, tolerances)
         measured.append(record)
-    if fits:
-        write_findings(folder, ranges, matched)
+    if inside:
+        inside.write(folder)
     failures += gates.check_distinct({name: outputs[0] for name, outputs in cache.items()})
     return replace(manifest, artifacts=tuple(measured)), failures
 

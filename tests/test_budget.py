@@ -9,6 +9,7 @@ import pytest
 
 from igf_mobile import schemes
 from igf_mobile.budget import BYTES, SAD_RATIO, WEIGHT_BYTES, Bound, load_budget, spend
+from igf_mobile.contents.parts import parts
 from igf_mobile.errors import DamagedFile
 from igf_mobile.manifest import Manifest, load_manifest
 from igf_mobile.metrics import AlphaMetrics
@@ -113,3 +114,21 @@ def test_the_shipped_budget_bounds_every_scheme_but_the_reference() -> None:
     for backend in ("coreml", "executorch", "litert"):
         assert {(backend, "fp16"), (backend, "w8a8")} <= sizes
         assert {(backend, scheme) for scheme in set(schemes.SCHEMES) - {"fp32", "p4"}} <= ratios
+
+
+def test_the_parts_of_a_package_are_the_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "x.mlpackage" / "Data" / "com.apple.CoreML"
+    (folder / "weights").mkdir(parents=True)
+    for name, size in (("weights/weight.bin", 70), ("model.mlmodel", 30)):
+        (folder / name).write_bytes(bytes(size))
+    (tmp_path / "x.mlpackage" / "Manifest.json").write_bytes(bytes(5))
+    assert parts(tmp_path / "x.mlpackage") == {"weights": 70, "program": 30, "manifest": 5}
+    assert parts(tmp_path / "x.unknown") == {}
+
+
+def test_the_parts_of_a_cut_program_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "x.pte").write_bytes(bytes(100))
+    with pytest.raises(
+        DamagedFile, match=r"x\.pte: its parts cannot be read: it has no program header at byte 8"
+    ):
+        parts(tmp_path / "x.pte")

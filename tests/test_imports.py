@@ -32,7 +32,7 @@ ROWS = (
     {"contents"},
     {"backends", "manifest", "device_report", "compare"},
     {"matting", "evaluate", "gates", "budget", "device_checks", "device_reader"},
-    {"device_fixture", "devices"},
+    {"device_fixture", "devices", "inside"},
     {"training_state", "train", "pipeline", "bench", "doctor", "vectors", "profile"},
     {"report_plots", "report_pictures", "report_contents", "report", "device_plots", "device_section"},
     {"profile_cli"},

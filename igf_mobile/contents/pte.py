@@ -31,22 +31,38 @@ def layers(path: Path) -> list[Layer]:
     Raises:
         ValueError: the file holds something else than this knows.
     """
-    content = Path(path).read_bytes()
-    _, _, program_bytes, base = _HEADER.unpack_from(content, 8)
     root = _executorch()
-    program = _json(content[:program_bytes], root / "exir" / "_serialize" / "program.fbs")
-    segments = [content[base + s["offset"] : base + s["offset"] + s["size"]] for s in program["segments"]]
-    named = {entry["key"]: segments[entry["segment_index"]] for entry in program["named_data"]}
+    tree, segments = program(Path(path).read_bytes())
+    named = {entry["key"]: segments[entry["segment_index"]] for entry in tree["named_data"]}
     schema = root / "backends" / "xnnpack" / "serialization" / "runtime_schema.fbs"
     found = []
-    for number, delegate in enumerate(program["execution_plan"][0]["delegates"]):
+    for number, delegate in enumerate(tree["execution_plan"][0]["delegates"]):
         where = delegate["processed"]
         if where["location"] == "SEGMENT":
             payload = segments[where["index"]]
         else:
-            payload = bytes(program["backend_delegate_data"][where["index"]]["data"])
+            payload = bytes(tree["backend_delegate_data"][where["index"]]["data"])
         found += _graph_layers(_xnn_graph(payload, schema), named, f"delegate {number}")
     return found
+
+
+def program(content: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    """The program of a .pte, and the segments that follow it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if len(content) < 8 + _HEADER.size or content[8:12] != b"eh00":
+        raise ValueError("it has no program header at byte 8")
+    _, _, _, base = _HEADER.unpack_from(content, 8)
+    schema = _executorch() / "exir" / "_serialize" / "program.fbs"
+    tree = _json(content[: program_bytes(content)], schema)
+    return tree, [content[base + s["offset"] : base + s["offset"] + s["size"]] for s in tree["segments"]]
+
+
+def program_bytes(content: bytes) -> int:
+    """Bytes of the program alone."""
+    return int(_HEADER.unpack_from(content, 8)[2])
 
 
 def _executorch() -> Path:

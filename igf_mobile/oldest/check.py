@@ -43,14 +43,14 @@ class Limit:
 
 _FLOAT = "float32 arithmetic, summed in another order by older kernels"
 LIMITS = {
-    "fp32": Limit(1e-4, 1e-6, _FLOAT),
-    "fp16": Limit(1e-4, 1e-6, f"float16 weights, widened once; {_FLOAT}"),
-    "w8": Limit(1e-4, 1e-6, f"int8 weights, widened once; {_FLOAT}"),
+    "fp32": Limit(1e-5, 1e-7, _FLOAT),
+    "fp16": Limit(1e-5, 1e-7, f"float16 weights, widened once; {_FLOAT}"),
+    "w8": Limit(1e-5, 1e-7, f"int8 weights, widened once; {_FLOAT}"),
     "w8a8": Limit(
         0.1, 1e-3, "int8 by older kernels; a step that rounds the other way passes through the network"
     ),
 }
-"""By scheme."""
+"""By scheme. Measured, largest and mean: 2.4e-6 and 1.5e-8 where weights alone are quantized; w8a8 0.060 and 3.5e-4."""
 
 
 @dataclass(frozen=True)
