@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,12 @@ def places(samples: Sequence[CompositeSample]) -> dict[str, Place]:
 
     Empty where the samples are smaller than a crop.
     """
+    return _places(tuple(samples))
+
+
+@lru_cache(maxsize=1)  # the same samples for every artifact of a build
+def _places(samples: tuple[CompositeSample, ...]) -> dict[str, Place]:
+    alphas, guidances = [s.alpha for s in samples], [s.guidance for s in samples]
     hair: list[tuple[float, Place]] = []
     flat: list[tuple[float, Place]] = []
     for index, sample in enumerate(samples):
@@ -51,11 +58,11 @@ def places(samples: Sequence[CompositeSample]) -> dict[str, Place]:
         for top in range(0, height - SIDE + 1, SIDE // 4):
             for left in range(0, width - SIDE + 1, SIDE // 4):
                 place = Place(index, top, left)
-                alpha = place.cut([s.alpha for s in samples])
+                alpha = place.cut(alphas)
                 # Soft values tell hair from the edge of a plain outline, whose variance is as great.
                 hair.append((float((alpha * (1.0 - alpha)).mean()), place))
                 if alpha.max() == 0.0:
-                    flat.append((float(place.cut([s.guidance for s in samples]).std()), place))
+                    flat.append((float(place.cut(guidances).std()), place))
     found = {}
     if hair:
         found["hair"] = max(hair, key=lambda item: item[0])[1]

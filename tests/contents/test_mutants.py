@@ -23,7 +23,6 @@ from igf_mobile.images import resize, write_alpha, write_image
 from igf_mobile.manifest import load_manifest, save_manifest
 from igf_mobile.model import Generator
 from igf_mobile.parity import Tolerance, load_tolerances
-from igf_mobile.samples import Sample, load_samples
 
 SIZE = (64, 64)
 FILE = "igf-test-litert-w8a8.tflite"
@@ -53,13 +52,9 @@ def small(trained_like: Generator, tmp_path_factory: pytest.TempPathFactory) -> 
             write_alpha(folder / f"{sample.name}-mask.png", resize(sample.weak_mask, SIZE).round())
             write_alpha(folder / f"{sample.name}-alpha.png", resize(sample.alpha, SIZE))
         (folder / "index.json").write_text(json.dumps([{"name": sample.name} for sample in samples]))
-    photograph = load_samples()[0]
-    sample = Sample(
-        "small", resize(photograph.guidance, SIZE), resize(photograph.weak_mask, SIZE).round(), "", ""
-    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(composites, "FOLDERS", folders)
-        patch.setattr(pipeline, "load_samples", lambda: [sample])
+        patch.setattr(pipeline, "load_samples", list)  # they are matted at 512 x 512
         patch.setattr(pipeline, "_ITERATIONS", 3)
         wanted = pipeline.jobs(["litert"], ["w8a8"])
         manifest = pipeline.export_build(checkpoint, root / "build", wanted, SIZE, progress=lambda _: None)
