@@ -21,8 +21,8 @@ WEIGHT_LIMITS = {"float32": 1e-6, "float16": 6e-4, "int8": 0.005, "palette4": 0.
 Measured: int8 0.0039, half a step (Core ML rounds to float16 after that: 0.0046); float16 4.5e-4. 16 palette colours
 leave what the data let them; 0.25 is far past what k-means does."""
 
-_ABSOLUTE = 1e-5
-"""Weights this small are not held to a share: PT2E's least scale is 2^-16."""
+_LEAST_STEP = 1e-5
+"""Half of PT2E's least scale, 2^-16, is all that channels of tiny weights get."""
 
 RANGE_LOSS_DB = 4.5
 """An int8 range may lose this much to the range from minimum to maximum; half or twice as wide loses 6 or more.
@@ -96,14 +96,14 @@ def _cosine(a: Array, b: Array) -> float:
 def _check_weights(layer: Layer, wanted: "Expected", number: str) -> str | None:
     if layer.weights.shape != wanted.weights.shape:
         return f"weights of shape {layer.weights.shape}, the checkpoint's have {wanted.weights.shape}"
+    int8 = layer.number == "int8"
     error = np.abs(layer.weights - wanted.weights)
-    axes = (1, 2, 3) if layer.number == "int8" else None
-    largest = np.abs(wanted.weights).max(axis=axes, keepdims=True)
-    # A runtime may store the scheme's numbers in a wider type.
-    limit = max(WEIGHT_LIMITS[layer.number], WEIGHT_LIMITS[number] if layer.number == "float32" else 0.0)
-    if (error <= limit * largest + _ABSOLUTE * (layer.number != "float32")).all():  # False for NaN
+    largest = np.abs(wanted.weights).max(axis=(1, 2, 3) if int8 else None, keepdims=True)
+    # ExecuTorch stores the weights of fp16, rounded to float16, as float32.
+    limit = WEIGHT_LIMITS["float16" if number == "float16" and layer.number == "float32" else layer.number]
+    if (error <= limit * largest + (_LEAST_STEP if int8 else 0.0)).all():  # False for NaN
         return None
-    share = float((error / np.maximum(largest, _ABSOLUTE)).max())
+    share = float((error / np.maximum(largest, _LEAST_STEP)).max())
     return f"a weight is {share:.2%} of the largest off the checkpoint's, {layer.number} takes {limit:.2%}"
 
 
