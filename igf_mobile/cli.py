@@ -197,7 +197,7 @@ def verify(
 
     rows = [] if set_tolerances else load_tolerances(tolerances or gates.DEFAULT_TOLERANCES)
     manifest, failures = pipeline.verify_build(
-        build, _checkpoint_path(checkpoint), rows, progress=_Steps(len(backends_and_schemes(build)))
+        build, _checkpoint_path(checkpoint), rows, progress=_Steps(1 + len(backends_and_schemes(build)))
     )
     if set_tolerances:
         # What new gates will bound may be past the old ones; what is broken may not become a gate.
