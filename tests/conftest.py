@@ -136,6 +136,7 @@ class Runner:
         alpha, coefficients = (
             (x.numpy() + noise * random.standard_normal(x.shape)).astype(np.float32) for x in (alpha, coefficients)
         )
+        alpha = alpha.clip(0.0, 1.0)
         if mutant == "shifted alpha":
             alpha = np.roll(alpha, 1, axis=2)
         if mutant == "NaN":

@@ -16,6 +16,7 @@ import torch
 
 from igf_mobile.backends import executorch
 from igf_mobile.backends.base import Artifact, FloatArray
+from igf_mobile.contents import pte
 from igf_mobile.contents.check import check_contents
 from igf_mobile.contents.expected import Expected, expected_layers
 from igf_mobile.errors import DamagedFile
@@ -211,6 +212,40 @@ def test_a_wrong_scale_in_the_file_is_named(
 
 def _is_near(content: bytes, scale: Any) -> bool:
     return bool(np.allclose(np.frombuffer(content, np.float32), scale, rtol=1e-5, atol=0.0))
+
+
+def resize_scales(path: Path) -> list[tuple[float, float]]:
+    """Scales of the int8 tensor before and after each float resize of the file."""
+    content = path.read_bytes()
+    tree, segments = pte.program(content)
+    (delegate,) = tree["execution_plan"][0]["delegates"]
+    where = delegate["processed"]
+    inline = where["location"] != "SEGMENT"
+    payload = (
+        bytes(tree["backend_delegate_data"][where["index"]]["data"]) if inline else segments[where["index"]]
+    )
+    graph = pte._xnn_graph(payload, pte._executorch() / "backends/xnnpack/serialization/runtime_schema.fbs")
+    scales = {
+        value["xvalue_union"]["tensor_value"]["id_out"]: value["xvalue_union"]["quant_params"]["scale"]
+        for value in graph["xvalues"]
+        if value["xvalue_union_type"] == "XNNQuantizedTensorValue"
+    }
+    nodes = [(node["xnode_union_type"], node["xnode_union"]) for node in graph["xnodes"]]
+    converted = {u["output_id"]: scales.get(u["input_id"]) for kind, u in nodes if kind == "XNNConvert"}
+    quantized = {u["input_id"]: scales.get(u["output_id"]) for kind, u in nodes if kind == "XNNConvert"}
+    found = [
+        (converted.get(u["input_id"]), quantized.get(u["output_id"]))
+        for kind, u in nodes
+        if kind == "XNNStaticResizeBilinear2D"
+    ]
+    return [(before, after) for before, after in found if before and after]
+
+
+def test_a_resize_does_not_keep_its_scale(exported: Exporter) -> None:
+    """Means of int8 values would lie half-way between two steps, and round by the last bit of a kernel."""
+    scales = resize_scales(exported("w8a8").path)
+    assert len(scales) >= 4
+    assert all(abs(after / before - 1.0) > 1e-3 for before, after in scales)
 
 
 # Damage
