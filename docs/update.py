@@ -3,12 +3,17 @@
     make export && igf bench --peers --output bench.json
     python docs/update.py --suite DIR --bench bench.json
 
+The table of artifacts also takes what these recorded in the build folder; a cell says which has not run:
+
+    igf eval --suite DIR --artifacts; igf verify --arch arm64; igf verify --runtime tflite-2.14
+
 Everything between `<!-- NAME -->` and `<!-- end -->` in the two files comes from here.
 """
 
+import json
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -17,7 +22,7 @@ from igf_mobile import evaluate, images, matting
 from igf_mobile.bench import markdown, record
 from igf_mobile.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
 from igf_mobile.files import write_text
-from igf_mobile.manifest import Manifest, load_manifest
+from igf_mobile.manifest import ArtifactRecord, Manifest, load_manifest
 from igf_mobile.matting import FloatRunner
 from igf_mobile.proof import tables
 from igf_mobile.proof.cache import Cache, default_folder
@@ -31,27 +36,111 @@ STRIP_HEIGHT = 200
 BACKGROUND = "#1d6f8a"
 
 
-def artifact_table(manifest: Manifest) -> str:
-    """A row per artifact, from the manifest."""
-    rows = [
-        "| runtime | scheme | KB | SQNR dB | max error | SAD ratio | median ms | fell back | ran on |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+class _Notes:
+    """Why cells of a table are empty: a letter in the cell, a sentence below."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def __call__(self, reason: str) -> str:
+        if reason not in self.reasons:
+            self.reasons.append(reason)
+        return f"not run ({chr(ord('a') + self.reasons.index(reason))})"
+
+    def lines(self) -> list[str]:
+        """A line per reason."""
+        return [f"- ({chr(ord('a') + index)}) {reason}." for index, reason in enumerate(self.reasons)]
+
+
+def artifact_table(manifest: Manifest, build: Path) -> str:
+    """A row per artifact: what `igf export`, `igf eval --artifacts`, `igf verify --arch` and `--runtime` recorded."""
+    photographs, arm, oldest = (_record(build, name) for name in ("photographs", "arm64", "tflite-2.14"))
+    notes = _Notes()
+    header = (
+        "runtime",
+        "scheme",
+        "KB",
+        "SQNR dB",
+        "max error",
+        "SAD ratio, composites",
+        "SAD ratio, photographs",
+    )
+    header += (
+        "arm64 against x86",
+        "tflite 2.14 against LiteRT",
+        "operators int8 / float",
+        "fell back",
+        "median ms",
+    )
+    rows = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for r in manifest.artifacts:
-        p, t = r.parity, r.latency
-        measured = ["-"] * 3
-        if p is not None:
-            measured = [
-                f"{p.alpha.sqnr_db:.1f}",
-                f"{p.alpha.max_abs:.2g}",
-                f"{p.matte.sad / p.float_matte.sad:.4f}",
-            ]
-        latency = f"{t.median_ms:.1f}" if t else "not run"
+        measured = [notes(r.ran_on.removeprefix("not run: "))] * 3
+        if (p := r.parity) is not None:
+            ratio = p.matte.sad / p.float_matte.sad
+            measured = [f"{p.alpha.sqnr_db:.1f}", f"{p.alpha.max_abs:.2g}", f"{ratio:.4f}"]
+        cells = [r.backend, r.scheme, f"{r.bytes / 1000:.0f}", *measured]
+        cells += [
+            _photographs_cell(r, photographs, notes),
+            _arm_cell(r, arm, notes),
+            _oldest_cell(r, oldest, notes),
+        ]
         fallen = ", ".join(f"{n} {name}" for name, n in sorted(r.fallback.items())) or "0"
-        ran_on = r.ran_on.split(",")[0]
-        cells = (r.backend, r.scheme, f"{r.bytes / 1000:.0f}", *measured, latency, fallen, ran_on)
+        late = (
+            "a stand-in's time says nothing of the runtime"
+            if r.parity
+            else r.ran_on.removeprefix("not run: ")
+        )
+        latency = f"{r.latency.median_ms:.1f}" if r.latency else notes(late)
+        cells += [_operators_cell(r, notes), fallen, latency]
         rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
+    ran_on = sorted({f"{r.backend}: {r.ran_on}" for r in manifest.artifacts if r.parity})
+    return "\n".join([*rows, "", *notes.lines(), "", f"Ran on: {'; '.join(ran_on)}."])
+
+
+def _record(build: Path, name: str) -> dict[str, Any] | None:
+    path = build / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _photographs_cell(r: ArtifactRecord, found: dict[str, Any] | None, notes: _Notes) -> str:
+    entry = found["artifacts"].get(f"{r.backend}-{r.scheme}") if found else None
+    if entry is None or entry.get("sha256", r.sha256) != r.sha256:
+        return notes("`igf eval --artifacts` has not seen this artifact")
+    return notes(entry["not_run"]) if "not_run" in entry else f"{entry['sad_ratio']:.4f}"
+
+
+def _arm_cell(r: ArtifactRecord, found: dict[str, Any] | None, notes: _Notes) -> str:
+    rows = [row for row in found["rows"] if row["sha256"] == r.sha256] if found else []
+    if not rows:
+        return notes("`igf verify --arch arm64` has not seen this artifact")
+    if reason := rows[0]["not_run"]:
+        return notes(reason)
+    values = [row["alpha_max_abs"] for row in rows]
+    return _difference(values, any(row["failures"] for row in rows))
+
+
+def _oldest_cell(r: ArtifactRecord, found: dict[str, Any] | None, notes: _Notes) -> str:
+    if not r.file.endswith(".tflite"):
+        return notes("that runtime takes .tflite files alone")
+    rows = [row for row in found["rows"] if row["sha256"] == r.sha256] if found else []
+    if not rows:
+        return notes("`igf verify --runtime tflite-2.14` has not seen this artifact")
+    return _difference([row["alpha"] and row["alpha"]["max_abs"] for row in rows], bool(rows[0]["failures"]))
+
+
+def _difference(values: list[float | None], failed: bool) -> str:
+    """The largest difference of alpha, over all CPU models."""
+    known = [value for value in values if value is not None]
+    text = f"{max(known):.2g}" if len(known) == len(values) else "no result"
+    return f"{text}, **failed**" if failed else text
+
+
+def _operators_cell(r: ArtifactRecord, notes: _Notes) -> str:
+    int8 = sum(r.quantized.values())
+    everything = sum(r.delegated.values()) + sum(r.fallback.values())
+    if everything:
+        return f"{int8} / {everything - int8}"
+    return f"{int8} / {notes('Core ML fuses and places operators on the device')}"
 
 
 def eval_tables(suite: Path) -> dict[str, str]:
@@ -121,7 +210,7 @@ def update(
     ] = None,
 ) -> None:
     """Fill README.md and the card."""
-    parts = {"artifacts": artifact_table(load_manifest(build))}
+    parts = {"artifacts": artifact_table(load_manifest(build), build)}
     if suite is not None:
         parts |= eval_tables(suite)
     if bench is not None:

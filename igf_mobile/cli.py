@@ -210,11 +210,16 @@ def verify(
         str | None,
         typer.Option(help="arm64: on phones' NEON kernels, emulated by qemu, against this machine."),
     ] = None,
+    runtime: Annotated[
+        str | None,
+        typer.Option(help="tflite-2.14: .tflite files in the oldest runtime that apps still ship."),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Run every artifact of a build again and hold it to its gates; exit code 1 when one fails.
 
-    Examples: `igf verify` · `igf verify --build build --json` · `igf verify --arch arm64`
+    Examples: `igf verify` · `igf verify --build build --json` · `igf verify --arch arm64` ·
+    `igf verify --runtime tflite-2.14`
     """
     if arch:
         from igf_mobile.arm.command import verify_architecture
@@ -225,12 +230,22 @@ def verify(
             _fail(f"not run: {reason}", 3)
         _screen.print(f"{passed} runs on emulated Arm cores agree with this machine", style="green")
         return
+    if runtime:
+        from igf_mobile.oldest.command import verify_runtime
+
+        try:
+            passed = verify_runtime(runtime, build, json_, _console(), _Steps(None))
+        except NotPossible as reason:
+            _fail(f"not run: {reason}", 3)
+        _screen.print(f"{passed} artifacts agree with the current runtime in {runtime}", style="green")
+        return
     from igf_mobile import gates, pipeline
+    from igf_mobile.budget import as_json, load_budget, spend
     from igf_mobile.parity import load_tolerances
 
     rows = [] if set_tolerances else load_tolerances(tolerances or gates.DEFAULT_TOLERANCES)
     manifest, failures = pipeline.verify_build(
-        build, _checkpoint_path(checkpoint), rows, progress=_Steps(len(backends_and_schemes(build)))
+        build, _checkpoint_path(checkpoint), rows, progress=_Steps(1 + len(backends_and_schemes(build)))
     )
     if set_tolerances:
         # What new gates will bound may be past the old ones; what is broken may not become a gate.
@@ -238,10 +253,16 @@ def verify(
         gates.write_tolerances(set_tolerances, manifest)
         _console().print(f"wrote {set_tolerances}", highlight=False)
         return
+    spendings = spend(manifest, build, load_budget())
+    failures += [s.failure for s in spendings if s.failure]
     if json_:
-        _print_json({"artifacts": dataclasses.asdict(manifest)["artifacts"], "failures": failures})
+        artifacts = dataclasses.asdict(manifest)["artifacts"]
+        _print_json({"artifacts": artifacts, "failures": failures, "budget": as_json(spendings)})
     else:
         _console().print(_parity_table(manifest))
+        for spending in spendings:
+            if spending.unmet:
+                _console().print(spending.unmet, highlight=False, soft_wrap=True)
     _raise_failures(failures)
     _screen.print(f"all gates passed for {len(manifest.artifacts)} artifacts", style="green")
 

@@ -4,14 +4,23 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from igf_mobile import composites, recipes
+from igf_mobile import backends, composites, recipes
 from igf_mobile.backends.base import FloatArray
+from igf_mobile.contents.check import check_contents, match
+from igf_mobile.contents.layers import Layer
+from igf_mobile.errors import DamagedFile
 from igf_mobile.files import sha256_of, write_text
 from igf_mobile.manifest import ArtifactRecord, Manifest, check_files
 from igf_mobile.parity import Tolerance, failures, tolerance_rows
+
+if TYPE_CHECKING:
+    from igf_mobile.contents.expected import Expected
+
+Matched = list[tuple[Layer, "Expected"]]
 
 DEFAULT_TOLERANCES = Path(__file__).parent / "weights" / "tolerances.json"
 """Gates of the shipped checkpoint, beside it: they were set from what was measured of it."""
@@ -24,6 +33,13 @@ CONVOLUTIONS = 26
 
 _QUANTIZED = {"w8a8": "int8", "p4": "palettized"}
 """Scheme -> what `ArtifactRecord.quantized` counts of its convolutions."""
+
+_NEAR = 0.02
+"""This near to 0 or 1 a matte is black or white."""
+_UNSATURATED = 0.5
+"""Share of the float model's grey pixels that an artifact must have."""
+_ROUNDING = 1e-3
+"""alpha may be this far outside [0, 1]: one unit of float16 at 1."""
 
 
 def check_build(manifest: Manifest, folder: Path, checkpoint: Path) -> list[str]:
@@ -101,6 +117,60 @@ def rows_for(record: ArtifactRecord, tolerances: Sequence[Tolerance]) -> Sequenc
     scheme = next(p for p in (recipes.STATIC, recipes.WEIGHTS) if p in precisions)
     own = (record.backend, scheme)
     return [dataclasses.replace(t, scheme=record.scheme) for t in tolerances if (t.backend, t.scheme) == own]
+
+
+def check_layers(
+    record: ArtifactRecord, folder: Path, expected: Sequence["Expected"]
+) -> tuple[list[str], Matched]:
+    """The convolutions in the file against the checkpoint and the calibration set, layer by layer.
+
+    Returns:
+        A sentence per failure, and each convolution with its layer of the checkpoint: none where nothing reads them.
+    """
+    backend = backends.get(record.backend)
+    if backend.layers is None:
+        return [], []
+    try:
+        layers = backend.layers(folder / record.file)
+    except (ValueError, DamagedFile) as error:
+        return [f"{record.backend}-{record.scheme}: {record.file}: {error}"], []
+    return check_contents(record.file, record.scheme, layers, expected), match(layers, expected)
+
+
+def check_outputs(name: str, alphas: Sequence[FloatArray], references: Sequence[FloatArray]) -> list[str]:
+    """A sentence for each matte that is all but black and white where the reference is not.
+
+    Args:
+        name: `<backend>-<scheme>`.
+        alphas: its mattes of the proof samples.
+        references: the float model's.
+    """
+    sentences = []
+    for position, (alpha, reference) in enumerate(zip(alphas, references, strict=True)):
+        found, wanted = (float(((a > _NEAR) & (a < 1.0 - _NEAR)).mean()) for a in (alpha, reference))
+        if not found >= _UNSATURATED * wanted:
+            sentences.append(
+                f"{name}: sample {position}: the matte is saturated: {found:.2%} of it lie between black and white, "
+                f"{wanted:.2%} in the float model's"
+            )
+    return sentences
+
+
+def check_stress(name: str, outputs: Mapping[str, tuple[FloatArray, FloatArray]]) -> list[str]:
+    """A sentence for each stress input whose matte is no matte.
+
+    Args:
+        name: `<backend>-<scheme>`.
+        outputs: name of the input -> alpha and coefficients.
+    """
+    sentences = []
+    for what, (alpha, coefficients) in outputs.items():
+        broken = sum(int((~np.isfinite(tensor)).sum()) for tensor in (alpha, coefficients))
+        if broken:
+            sentences.append(f"{name}: {what}: {broken} values are not finite")
+        elif not (alpha.min() >= -_ROUNDING and alpha.max() <= 1.0 + _ROUNDING):
+            sentences.append(f"{name}: {what}: alpha reaches from {alpha.min():.4g} to {alpha.max():.4g}")
+    return sentences
 
 
 def check_distinct(alphas: Mapping[str, Sequence[FloatArray]]) -> list[str]:

@@ -48,6 +48,7 @@ class MilProgram:
         operations: coremltools' operations in program order, constants left out.
         inputs: name -> shape.
         outputs: names, in order.
+        weights: name -> what a constant that is stored as int8 stands for.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,7 +67,7 @@ class MilProgram:
             raise IgfError(
                 f"{path}: no reference for operator {', '.join(unknown)}; supported: {', '.join(OPERATORS)}"
             )
-        self._weights = self._evaluate_constants()
+        self.weights = self._evaluate_constants()
 
     def evaluate(self, inputs: Mapping[str, FloatArray], threads: int = 1) -> Evaluation:
         """Run the program once.
@@ -78,7 +79,7 @@ class MilProgram:
         Raises:
             ValueError: a name or shape that is not the program's.
         """
-        values: dict[str, Any] = dict(self._weights)
+        values: dict[str, Any] = dict(self.weights)
         for name, shape in self.inputs.items():
             if name not in inputs or inputs[name].shape != shape:
                 got = inputs[name].shape if name in inputs else "nothing"

@@ -18,11 +18,15 @@ from igf_mobile import backends, composites, gates, recipes, schemes
 from igf_mobile.backends.base import Backend, BackendUnavailable, FloatArray, Runner
 from igf_mobile.checkpoint import CheckpointInfo, load_checkpoint
 from igf_mobile.composites import CompositeSample, load_composites
+from igf_mobile.contents import halves
+from igf_mobile.contents.findings import write_crops
+from igf_mobile.contents.stress import stress_pairs
 from igf_mobile.device_case import write_device_case
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.evaluate import unknown_band
 from igf_mobile.files import sha256_of, size_of, write_text
 from igf_mobile.images import write_alpha
+from igf_mobile.inside import Inside
 from igf_mobile.latency import Latency, measure
 from igf_mobile.layers import layer_names
 from igf_mobile.manifest import (
@@ -51,6 +55,7 @@ _NOT_MEASURED = "not run: not measured yet"
 _WARM_UP, _ITERATIONS = 5, 30
 
 _NOT_DECIDING = (
+    "budget",
     "cli",
     "compare",
     "device_case",
@@ -65,9 +70,11 @@ _NOT_DECIDING = (
     "distributed",
     "doctor",
     "gates",
+    "inside",
     "losses",
     "profile_cli",
     "report",
+    "report_contents",
     "report_pictures",
     "report_plots",
     "train",
@@ -192,6 +199,7 @@ def export_build(
         if proof is None:
             proof = run_proof(model)
             _write_float_mattes(model, folder)
+            write_crops(folder, FLOAT, proof.samples, proof.outputs[0])
         progress(f"{job.name}: exporting")
         record = _export(job, _key(job, manifest), model, manifest, calibration, folder)
         progress(f"{job.name}: measuring")
@@ -331,6 +339,7 @@ def _measured(
     for sample in load_samples():
         alpha = matte(runner, sample.guidance, sample.weak_mask)
         write_alpha(folder / MATTES / job.name / f"{sample.name}.png", alpha)
+    write_crops(folder, job.name, proof.samples, outputs[0])
     return replace(
         record,
         ran_on=runner.description,
@@ -370,6 +379,12 @@ def verify_build(
     damaged = {record.file for record in manifest.artifacts if any(record.file in f for f in failures)}
     model, _ = load_checkpoint(checkpoint)
     proof = run_proof(model)
+    write_crops(folder, FLOAT, proof.samples, proof.outputs[0])
+    # Ranges go with the size: the calibration set says nothing of artifacts of another one.
+    inside = Inside(model, manifest, proof.samples) if manifest.size == proof.samples[0].alpha.shape else None
+    if inside:
+        failures += halves.check_halves(inside.ranges)
+        progress(halves.summary(inside.ranges))
     cache: dict[str, Outputs] = {}
     measured = []
     for record in sorted(manifest.artifacts, key=lambda r: _order(Job(r.backend, r.scheme))):
@@ -382,15 +397,21 @@ def verify_build(
         progress(f"{job.name}: running")
         try:
             with output_to(folder / LOG):
-                record = replace(record, parity=_verify_one(record, job, manifest, folder, proof, cache))
+                parity, sentences = _verify_one(record, job, manifest, folder, proof, cache)
+                record = replace(record, parity=parity)
+                sentences += inside.check(record, folder) if inside else []
         except BackendUnavailable as reason:
-            record = replace(record, ran_on=f"not run: {reason}", parity=None)
+            record, sentences = replace(record, ran_on=f"not run: {reason}", parity=None), []
         except (IgfError, RuntimeError) as error:
             failures.append(str(error) if isinstance(error, IgfError) else f"{job.name}: {error}")
             measured.append(record)
             continue
-        failures += gates.check_artifact(record, tolerances)
+        if backends.get(job.backend).layers is None:
+            progress(f"{job.name}: its layers: not run: nothing here reads the inside of its file")
+        failures += sentences + gates.check_artifact(record, tolerances)
         measured.append(record)
+    if inside:
+        inside.write(folder)
     failures += gates.check_distinct({name: outputs[0] for name, outputs in cache.items()})
     return replace(manifest, artifacts=tuple(measured)), failures
 
@@ -402,7 +423,8 @@ def _verify_one(
     folder: Path,
     proof: Proof,
     cache: dict[str, Outputs],
-) -> Parity | None:
+) -> tuple[Parity | None, list[str]]:
+    """What was measured, and a sentence per output that is no matte."""
     backend = backends.get(job.backend)
     path = folder / record.file
     found = backend.read_metadata(path)
@@ -412,14 +434,20 @@ def _verify_one(
                 f"{record.file}: its metadata say {name} {found.get(name)!r}, the manifest {value!r}"
             )
     if manifest.size != proof.samples[0].alpha.shape:
-        return None
-    cache[job.name] = outputs = _run(backend.load(path), proof.samples)
+        return None, []
+    runner = backend.load(path)
+    cache[job.name] = outputs = _run(runner, proof.samples)
     float_name = Job(job.backend, "fp32").name
     if job.scheme != "fp32" and float_name not in cache:
         raise IgfError(
             f"{job.name}: its float artifact {float_name} is absent or damaged; nothing to compare with"
         )
-    return measure_parity(job, proof, outputs, proof.outputs if job.scheme == "fp32" else cache[float_name])
+    reference = proof.outputs if job.scheme == "fp32" else cache[float_name]
+    parity = measure_parity(job, proof, outputs, reference)
+    stressed = {name: runner(*pair) for name, pair in stress_pairs(manifest.size).items()}
+    write_crops(folder, job.name, proof.samples, outputs[0])
+    sentences = gates.check_outputs(job.name, outputs[0], proof.outputs[0])
+    return parity, sentences + gates.check_stress(job.name, stressed)
 
 
 def file_metadata(manifest: Manifest, job: Job) -> dict[str, str]:

@@ -20,6 +20,7 @@ from igf_mobile.manifest import ArtifactRecord, Manifest, load_manifest
 from igf_mobile.parity import IDENTICAL_DB, load_tolerances
 from igf_mobile.quantize.plot import plot
 from igf_mobile.quantize.ranking import Sensitivity, load
+from igf_mobile.report_contents import contents_page
 from igf_mobile.report_pictures import BACKGROUND, HEAT_COLOURS, HEAT_STEPS, strips
 from igf_mobile.report_plots import Plot, is_reference, plots, sad_ratio
 
@@ -129,6 +130,7 @@ def write_report(
     manifest = load_manifest(folder)
     path = folder / FILE_NAME
     page = _page(manifest, folder, failures)
+    page |= contents_page(folder, [f"{r.backend}-{r.scheme}" for r in manifest.artifacts])
     page |= device_page(manifest, stored(folder) if devices is None else devices, older)
     write_text(path, environment().get_template(FILE_NAME).render(page))
     return path

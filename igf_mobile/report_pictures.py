@@ -108,7 +108,7 @@ def _pictures(sample: Sample, alpha: FloatArray, float_alpha: FloatArray | None)
     return Pictures(
         alpha=grey_uri(alpha),
         composite=on_colour,
-        difference=_heat_map(difference),
+        difference=heat_uri(difference),
         max_abs=float(difference.max()),
         mean_abs=float(difference.mean()),
     )
@@ -124,8 +124,8 @@ def grey_uri(values: FloatArray) -> str:
     return _data_uri(Image.fromarray(_bytes(values)), "PNG")
 
 
-def _heat_map(difference: FloatArray) -> str:
-    """Sixteen colours, four bits a pixel: mattes of 8 bits differ by whole steps."""
+def heat_uri(difference: FloatArray) -> str:
+    """(H,W) of differences as PNG. Sixteen colours, four bits a pixel: mattes of 8 bits differ by whole steps."""
     steps = np.minimum(np.rint(difference * 255.0), HEAT_STEPS).astype(np.uint8)
     image = Image.fromarray(steps).convert("P")
     image.putpalette(b"".join(bytes.fromhex(colour[1:]) for colour in HEAT_COLOURS))

@@ -146,6 +146,7 @@ class Runner:
         alpha, coefficients = (
             (x.numpy() + noise * random.standard_normal(x.shape)).astype(np.float32) for x in (alpha, coefficients)
         )
+        alpha = alpha.clip(0.0, 1.0)
         if mutant == "shifted alpha":
             alpha = np.roll(alpha, 1, axis=2)
         if mutant == "NaN":
@@ -154,6 +155,10 @@ class Runner:
             coefficients[0, 3, 0, 0] = np.nan
         if mutant == "constant":
             alpha = np.full_like(alpha, 0.5)
+        if mutant == "saturated":
+            alpha = np.round(alpha)
+        if mutant == "NaN on flat pictures" and np.ptp(guidance) == 0.0:
+            alpha[:] = np.nan
         if mutant == "half size":
             alpha = alpha[:, :, ::2, ::2].copy()
         return alpha, coefficients

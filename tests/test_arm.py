@@ -200,7 +200,10 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return ended.value.code
 
 
-def test_exit_codes(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_exit_codes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the record goes to `build`
     passed = check.judge(row(), outputs(), outputs(), delegates=1)
     failed = check.judge(row(cpu=MAX), outputs(), mutated(0.5), delegates=1)
     found: list[check.Row] = [passed]
@@ -227,11 +230,11 @@ def test_not_possible_is_exit_code_3(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said == ["igf: not run: no qemu"]
 
 
-def test_what_was_not_run_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_not_run_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     skipped = check.Row("igf.mlpackage", "coreml", "fp32", A76, not_run="it is Apple's")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "verify", lambda build, progress: [skipped])
-        passed = command.verify_architecture("arm64", Path(), False, cli._console(), print)
+        passed = command.verify_architecture("arm64", tmp_path, False, cli._console(), print)
     assert passed == 0
     assert "coreml: not run: it is Apple's" in capsys.readouterr().out
 
@@ -303,8 +306,11 @@ def test_the_compiled_guest_refuses_what_it_cannot_read(damage: str, tmp_path: P
         check.run(command_line)
 
 
-def test_a_failure_is_a_failed_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_a_failed_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = check.judge(row(), outputs(), mutated(0.5), delegates=1)
     monkeypatch.setattr(command, "verify", lambda build, progress: [failed])
     with pytest.raises(GateFailed, match=r"^1 gate\(s\) failed:\n  - litert-w8a8 on cortex-a76: the largest"):
-        command.verify_architecture("arm64", Path(), False, cli._console(), print)
+        command.verify_architecture("arm64", tmp_path, False, cli._console(), print)
+    recorded = json.loads((tmp_path / "arm64.json").read_text())
+    assert recorded["failures"] == list(failed.failures)
+    assert recorded["rows"][0]["file"] == failed.file

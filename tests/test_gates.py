@@ -83,6 +83,20 @@ def test_outputs_that_cannot_be_compared(
     assert f"fake-{scheme}: {sentence}" in verify({scheme: mutant})
 
 
+def test_a_saturated_matte(verify: Callable[..., list[str]]) -> None:
+    sentences = verify({"w8": "saturated"})
+    assert any(
+        s.startswith("fake-w8: sample 0: the matte is saturated: 0.00% of it lie between") for s in sentences
+    )
+
+
+def test_inputs_at_the_edges_must_give_mattes(verify: Callable[..., list[str]]) -> None:
+    assert verify({"w8": "NaN on flat pictures"}) == [
+        f"fake-w8: {name} picture, half a mask: {SMALL[0] * SMALL[1]} values are not finite"
+        for name in ("black", "white")
+    ]
+
+
 @pytest.mark.parametrize("scheme", ["fp16", "w8a8"])
 def test_a_scheme_that_is_another_one(verify: Callable[..., list[str]], scheme: str) -> None:
     sentences = verify({scheme: "not quantized"})

@@ -31,14 +31,15 @@ ROWS = (
     {"graph"},
     {"layers", "tflite_layers", "pt2e", "xnnpack_quantizer", "coreml_quantizer", "coreml_palettes"},
     {"mil_census", "mil_operators", "mil_reference", "mlpackage"},
+    {"contents"},
     {"backends", "manifest", "device_report", "compare"},
     {"full_resolution"},
-    {"matting", "evaluate", "gates", "device_checks", "device_reader"},
-    {"device_fixture", "devices"},
+    {"matting", "evaluate", "gates", "budget", "device_checks", "device_reader"},
+    {"device_fixture", "devices", "inside"},
     {"training_state", "train", "pipeline", "doctor", "vectors", "profile"},
-    {"report_plots", "report_pictures", "quantize", "report", "device_plots", "device_section"},
+    {"report_plots", "report_pictures", "report_contents", "quantize", "report", "device_plots", "device_section"},
     {"profile_cli"},
-    {"proof", "arm", "bench"},
+    {"proof", "arm", "oldest", "bench"},
     {"cli"},
 )
 ROW_OF = {name: position for position, row in enumerate(ROWS) for name in row}
@@ -141,7 +142,7 @@ def test_what_is_heavy_would_be_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["metrics", "parity", "latency", "manifest", "recipes", "gates", "devices", "quantize.ranking"]
+    "module", ["metrics", "parity", "latency", "manifest", "recipes", "gates", "budget", "devices", "quantize.ranking"]
 )
 def test_what_needs_no_torch_imports_none(module: str) -> None:
     heavy = ("torch", "matplotlib", *VENDORS)

@@ -81,6 +81,8 @@ class Row:
     bit_exact: tuple[str, ...] = ()
     """Outputs that are the same to the last bit."""
     failures: tuple[str, ...] = ()
+    sha256: str = ""
+    """Of the artifact: a record is of that file alone."""
 
     @property
     def name(self) -> str:
@@ -120,7 +122,7 @@ def _verify_artifact(
     samples: Pairs,
     progress: Progress,
 ) -> list[Row]:
-    rows = [Row(record.file, record.backend, record.scheme, cpu) for cpu in CPUS]
+    rows = [Row(record.file, record.backend, record.scheme, cpu, sha256=record.sha256) for cpu in CPUS]
     if record.backend not in sysroot.BACKENDS:
         return [
             replace(row, not_run=_NO_GUEST.get(record.backend, "no program runs it on Arm")) for row in rows

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from igf_mobile.arm.check import LIMITS, Row, verify
 from igf_mobile.errors import GateFailed
+from igf_mobile.files import write_text
 
 ARCHITECTURES = ("arm64",)
 
@@ -17,7 +18,7 @@ ARCHITECTURES = ("arm64",)
 def verify_architecture(
     arch: str, build: Path, as_json: bool, console: Console, progress: Callable[[str], None]
 ) -> int:
-    """Run, print and judge. Returns how many runs passed.
+    """Run, record in `arm64.json` of the build, print and judge. Returns how many runs passed.
 
     Raises:
         ValueError: an unknown architecture.
@@ -28,10 +29,16 @@ def verify_architecture(
         raise ValueError(f"unknown architecture {arch!r}; available: {', '.join(ARCHITECTURES)}")
     rows = verify(build, progress)
     failures = [sentence for row in rows for sentence in row.failures]
+    limits = {"-".join(key): dataclasses.asdict(limit) for key, limit in LIMITS.items()}
+    document = {
+        "arch": arch,
+        "rows": [dataclasses.asdict(r) for r in rows],
+        "limits": limits,
+        "failures": failures,
+    }
+    write_text(build / f"{arch}.json", json.dumps(document, indent=1, sort_keys=True) + "\n")
     if as_json:
-        limits = {"-".join(key): dataclasses.asdict(limit) for key, limit in LIMITS.items()}
-        document = {"arch": arch, "rows": [dataclasses.asdict(r) for r in rows], "limits": limits}
-        print(json.dumps({**document, "failures": failures}, indent=1, sort_keys=True))
+        print(json.dumps(document, indent=1, sort_keys=True))
     else:
         console.print(_table(rows))
         for backend, reason in sorted({(row.backend, row.not_run) for row in rows if row.not_run}):

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import NotPossible
 
 FloatArray = NDArray[np.float32]
@@ -121,6 +122,8 @@ class Backend:
     """The metadata written into the file (name, version, licence, checkpoint hash)."""
     layer_precisions: tuple[str, ...] = ()
     """What a recipe may ask of a layer (`recipes.PRECISIONS`); none: no recipes."""
+    layers: Callable[[Path], Sequence[Layer]] | None = None
+    """The convolutions of a file; raises ValueError where it holds something unknown. None: nothing reads it."""
 
 
 class ExportFunction(Protocol):

@@ -27,6 +27,7 @@ from igf_mobile.backends.base import (
     Runner,
     tensor_specs,
 )
+from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.files import atomic_path
 from igf_mobile.layers import identify, layer_weights
@@ -289,6 +290,13 @@ def runs_here() -> str | None:
     return None
 
 
+def layers(path: Path) -> Sequence[Layer]:
+    """The convolutions of a .mlpackage; see `contents`."""
+    from igf_mobile.contents import mlpackage
+
+    return mlpackage.layers(path)
+
+
 BACKEND = Backend(
     name="coreml",
     suffix=".mlpackage",
@@ -299,4 +307,5 @@ BACKEND = Backend(
     runs_here=runs_here,
     read_metadata=read_metadata,
     layer_precisions=(recipes.FLOAT, recipes.WEIGHTS, recipes.STATIC),
+    layers=layers,
 )

@@ -20,6 +20,7 @@ from igf_mobile.backends.base import (
     channels_last,
     tensor_specs,
 )
+from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
 from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
@@ -89,7 +90,7 @@ def export(
         XnnpackDynamicallyQuantizedPartitioner,
         XnnpackPartitioner,
     )
-    from executorch.exir import to_edge_transform_and_lower
+    from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
 
     height, width = size
     example = (torch.rand(1, height, width, 3), torch.rand(1, height, width, 1))
@@ -111,7 +112,9 @@ def export(
     delegated, fallback, quantized = _operators(edge.exported_program())
     found = {} if layers is None else _layers(edge.exported_program(), layer_weights(model, "NHWC"))
     with atomic_path(path) as temporary:
-        temporary.write_bytes(edge.to_executorch().buffer)
+        # The default pads each constant to 128 bytes, for nothing: XNNPACK packs them again.
+        config = ExecutorchBackendConfig(segment_alignment=16)
+        temporary.write_bytes(edge.to_executorch(config).buffer)
     inputs, outputs = tensor_specs(size, "NHWC")
     notes = _NOTES.get(scheme, ())
     return Artifact(path, "executorch", scheme, inputs, outputs, delegated, fallback, quantized, notes, found)
@@ -262,6 +265,13 @@ def runs_here() -> str | None:
     return None
 
 
+def layers(path: Path) -> Sequence[Layer]:
+    """The convolutions of a .pte; see `contents`."""
+    from igf_mobile.contents import pte
+
+    return pte.layers(path)
+
+
 BACKEND = Backend(
     name="executorch",
     suffix=".pte",
@@ -273,4 +283,5 @@ BACKEND = Backend(
     read_metadata=read_metadata,
     # No w8: XNNPACK has no convolution with int8 weights and float arithmetic.
     layer_precisions=(recipes.FLOAT, recipes.STATIC),
+    layers=layers,
 )

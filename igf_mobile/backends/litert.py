@@ -22,6 +22,7 @@ from igf_mobile.backends.base import (
     channels_last,
     tensor_specs,
 )
+from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
 from igf_mobile.graph import ExportGraph
@@ -140,14 +141,15 @@ def _quantized(
 
 
 def _finish(content: bytes, metadata: Mapping[str, str]) -> bytes:
-    """Name the edges, shorten the other names (they are a third of the file), add the metadata."""
-    import flatbuffers
+    """Name the edges, add the metadata, and take out what no runtime reads: other names, empty tables."""
     from ai_edge_litert import schema_py_generated as schema
 
     tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
     (graph,) = tree.subgraphs
-    for index, tensor in enumerate(graph.tensors):
-        tensor.name = f"t{index}"
+    for tensor in graph.tensors:
+        tensor.name = None
+        if tensor.quantization is not None and tensor.quantization.scale is None:
+            tensor.quantization = None
     for names, indices in ((INPUTS, graph.inputs), (OUTPUTS, graph.outputs)):
         for name, index in zip(names, indices, strict=True):
             graph.tensors[index].name = name
@@ -162,7 +164,22 @@ def _finish(content: bytes, metadata: Mapping[str, str]) -> bytes:
         entry.name, entry.buffer = _METADATA_PREFIX + key, len(tree.buffers)
         tree.buffers.append(buffer)
         tree.metadata.append(entry)
-    builder = flatbuffers.Builder(1024)
+    return pack(tree)
+
+
+def pack(tree: Any) -> bytes:
+    """A `ModelT` as a file. Vectors of the same content (shapes above all) are written once."""
+    import flatbuffers
+
+    class Builder(flatbuffers.Builder):
+        def CreateNumpyVector(self, x: Any) -> int:  # noqa: N802
+            key = (x.dtype.str, x.tobytes())
+            if key not in written:
+                written[key] = super().CreateNumpyVector(x)
+            return written[key]
+
+    written: dict[tuple[str, bytes], int] = {}
+    builder = Builder(1024)
     builder.Finish(tree.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
@@ -298,6 +315,13 @@ def runs_here() -> str | None:
     return None
 
 
+def layers(path: Path) -> Sequence[Layer]:
+    """The convolutions of a .tflite; see `contents`."""
+    from igf_mobile.contents import tflite
+
+    return tflite.layers(path)
+
+
 BACKEND = Backend(
     name="litert",
     suffix=".tflite",
@@ -308,4 +332,5 @@ BACKEND = Backend(
     runs_here=runs_here,
     read_metadata=read_metadata,
     layer_precisions=(recipes.FLOAT, recipes.WEIGHTS, recipes.STATIC),
+    layers=layers,
 )

@@ -10,6 +10,8 @@ import typer
 from igf_mobile.errors import GateFailed, IgfError
 
 if TYPE_CHECKING:
+    from igf_mobile.evaluate import EvalCase
+    from igf_mobile.proof.cache import Cache
     from igf_mobile.proof.run import Proof
 
 REAL = "real"
@@ -48,6 +50,10 @@ def evaluate(
     studies: Annotated[bool, typer.Option(help="Also error against mask damage, and flicker.")] = True,
     runtime: Annotated[str, typer.Option(help="float, or a backend of the build folder.")] = "float",
     scheme: Annotated[str, typer.Option(help="Of the artifact; not for float.")] = "fp32",
+    artifacts: Annotated[
+        bool,
+        typer.Option("--artifacts", help="Every artifact of the build beside the float model, nothing else."),
+    ] = False,
     build: Annotated[Path, typer.Option("--build", "-b", help="The build folder.")] = Path("build"),
     cache: Annotated[
         Path | None, typer.Option(help="Folder of results and models; the user's cache by default.")
@@ -60,7 +66,8 @@ def evaluate(
     Results are cached by content: a new checkpoint runs its own rows alone. Exit code 1: the checkpoint hardly uses
     its image.
 
-    Examples: `igf eval --suite real --html proof.html` · `igf eval --suite DIR --no-peers --no-studies`
+    Examples: `igf eval --suite real --html proof.html` · `igf eval --suite DIR --no-peers --no-studies` ·
+    `igf eval --artifacts --build build`
     """
     from rich.console import Console
 
@@ -75,6 +82,9 @@ def evaluate(
     folder = suite_folder(suite)
     cases = load_suite(folder)
     weights = checkpoint or DEFAULT_CHECKPOINT
+    if artifacts:
+        _evaluate_artifacts(build, weights, cases, Cache(cache or default_folder()), json_)
+        return
     runner, _ = open_runner(runtime, scheme, build, weights)
     ran_on = (
         "float" if runtime == "float" else f"{runtime} {scheme} {_artifact_digest(build, runtime, scheme)}"
@@ -99,6 +109,24 @@ def evaluate(
         print(html)
     if proof.guidance_failures:
         raise GateFailed("; ".join(proof.guidance_failures))
+
+
+def _evaluate_artifacts(
+    build: Path, weights: Path, cases: "list[EvalCase]", cache: "Cache", json_: bool
+) -> None:
+    from igf_mobile.proof.artifacts import measure_artifacts, table_rows
+
+    screen = Console(stderr=True)
+    with _Bars(screen, len(cases)) as bars:
+        result = measure_artifacts(build, weights, cases, cache, bars.advance)
+    if json_:
+        print(json.dumps(result, indent=1))
+        return
+    header, *rows = table_rows(result)
+    table = Table(*header, title=f"{len(cases)} photographs")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
 
 
 def _artifact_digest(build: Path, runtime: str, scheme: str) -> str:

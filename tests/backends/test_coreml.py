@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from igf_mobile.backends import coreml
 from igf_mobile.backends.base import Artifact, FloatArray
+from igf_mobile.contents.check import check_contents
+from igf_mobile.contents.expected import expected_layers
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.files import sha256_of, size_of
 from igf_mobile.layers import identify, layer_names, layer_weights
@@ -426,3 +428,13 @@ def test_unusable_arguments_are_refused(
 def test_unknown_compute_unit_is_refused(exported: Exporter) -> None:
     with pytest.raises(ValueError, match="compute unit 'ane' is not one of cpu, gpu, npu, all"):
         coreml.load(exported("fp32").path, compute_unit="ane")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_layers_are_the_checkpoints(model: Generator, exported: Exporter, scheme: str) -> None:
+    layers = coreml.layers(exported(scheme).path)
+    expected = expected_layers(model, "NCHW", photographs())
+    assert check_contents("x", scheme, layers, expected) == []
+    if scheme == "w8a8":
+        darker = expected_layers(model, "NCHW", [(0.2 * guidance, mask) for guidance, mask in photographs()])
+        assert any("the int8 range of its input" in s for s in check_contents("x", scheme, layers, darker))

@@ -16,6 +16,9 @@ import torch
 
 from igf_mobile.backends import executorch
 from igf_mobile.backends.base import Artifact, FloatArray
+from igf_mobile.contents import pte
+from igf_mobile.contents.check import check_contents
+from igf_mobile.contents.expected import Expected, expected_layers
 from igf_mobile.errors import DamagedFile
 from igf_mobile.layers import layer_names
 from igf_mobile.metrics import sqnr_db
@@ -175,6 +178,77 @@ def test_exporting_twice_gives_the_same_bytes(
     path = tmp_path / "x.pte"
     executorch.export(trained_like, scheme, photographs_64, path, METADATA | {"scheme": scheme}, SIZE)
     assert path.read_bytes() == exported(scheme).path.read_bytes()
+
+
+# Contents
+
+
+@pytest.fixture(scope="module")
+def expected(trained_like: Generator, photographs_64: Pairs, exported: Exporter) -> list[Expected]:
+    layout = exported("w8a8").inputs[0].layout
+    return expected_layers(trained_like, layout, photographs_64)
+
+
+@pytest.mark.parametrize("scheme", EACH_SCHEME)
+def test_the_layers_are_the_checkpoints(exported: Exporter, expected: list[Expected], scheme: str) -> None:
+    assert check_contents("x", scheme, executorch.layers(exported(scheme).path), expected) == []
+
+
+def test_a_wrong_scale_in_the_file_is_named(
+    exported: Exporter, expected: list[Expected], tmp_path: Path
+) -> None:
+    """The scales of one layer's weights, found in the file by their bytes."""
+    wanted = next(layer for layer in expected if layer.name == "hourglass.encode_32.0")
+    scale = (np.abs(wanted.weights).max(axis=(1, 2, 3)) / 127.0).astype(np.float32)
+    content = exported("w8a8").path.read_bytes()
+    where = [
+        i for i in range(0, len(content) - scale.nbytes, 4) if _is_near(content[i : i + scale.nbytes], scale)
+    ]
+    assert len(where) == 1
+    damaged = bytearray(content)
+    damaged[where[0] : where[0] + scale.nbytes] = (scale * np.float32(1.1)).tobytes()
+    path = tmp_path / "x.pte"
+    path.write_bytes(damaged)
+    sentences = check_contents("x.pte", "w8a8", executorch.layers(path), expected)
+    assert any(s.startswith("x.pte: hourglass.encode_32.0, ") and "a weight is" in s for s in sentences)
+
+
+def _is_near(content: bytes, scale: Any) -> bool:
+    return bool(np.allclose(np.frombuffer(content, np.float32), scale, rtol=1e-5, atol=0.0))
+
+
+def resize_scales(path: Path) -> list[tuple[float, float]]:
+    """Scales of the int8 tensor before and after each float resize of the file."""
+    content = path.read_bytes()
+    tree, segments = pte.program(content)
+    (delegate,) = tree["execution_plan"][0]["delegates"]
+    where = delegate["processed"]
+    inline = where["location"] != "SEGMENT"
+    payload = (
+        bytes(tree["backend_delegate_data"][where["index"]]["data"]) if inline else segments[where["index"]]
+    )
+    graph = pte._xnn_graph(payload, pte._executorch() / "backends/xnnpack/serialization/runtime_schema.fbs")
+    scales = {
+        value["xvalue_union"]["tensor_value"]["id_out"]: value["xvalue_union"]["quant_params"]["scale"]
+        for value in graph["xvalues"]
+        if value["xvalue_union_type"] == "XNNQuantizedTensorValue"
+    }
+    nodes = [(node["xnode_union_type"], node["xnode_union"]) for node in graph["xnodes"]]
+    converted = {u["output_id"]: scales.get(u["input_id"]) for kind, u in nodes if kind == "XNNConvert"}
+    quantized = {u["input_id"]: scales.get(u["output_id"]) for kind, u in nodes if kind == "XNNConvert"}
+    found = [
+        (converted.get(u["input_id"]), quantized.get(u["output_id"]))
+        for kind, u in nodes
+        if kind == "XNNStaticResizeBilinear2D"
+    ]
+    return [(before, after) for before, after in found if before and after]
+
+
+def test_a_resize_does_not_keep_its_scale(exported: Exporter) -> None:
+    """Means of int8 values would lie half-way between two steps, and round by the last bit of a kernel."""
+    scales = resize_scales(exported("w8a8").path)
+    assert len(scales) >= 4
+    assert all(abs(after / before - 1.0) > 1e-3 for before, after in scales)
 
 
 # Damage

@@ -1,9 +1,12 @@
 """`igf eval` from end to end on a drawn suite, without what takes minutes."""
 
+import dataclasses
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +16,7 @@ from typer.testing import CliRunner
 from igf_mobile import cli, evaluate
 from igf_mobile.errors import GateFailed, IgfError
 from igf_mobile.evaluate import EvalCase
+from igf_mobile.manifest import load_manifest, save_manifest
 from igf_mobile.proof import command, run, tables
 from igf_mobile.proof.cache import Cache
 from igf_mobile.proof.flicker import Flicker
@@ -173,3 +177,25 @@ def test_tables_have_a_cell_for_every_heading() -> None:
     text = tables.markdown(tables.error_rows(proof))
     assert "not run: numba <cannot> be imported" in text
     assert text.splitlines()[1] == "| --- | --- | --- | --- | --- | --- |"
+
+
+def test_every_artifact_beside_the_float_model(
+    fake: Any, healthy_build: Path, folder: Path, cache: Path, tmp_path: Path
+) -> None:
+    """The errors of a wrong artifact show in its ratio; what the manifest does not describe is not run."""
+    build = tmp_path / "build"
+    shutil.copytree(healthy_build, build)
+    manifest = load_manifest(build)
+    save_manifest(dataclasses.replace(manifest, size=(512, 512)), build)
+    fake.module.mutants["w8"] = "dropped mask"
+    with (build / "igf-test-fake-fp16.fake").open("ab") as file:
+        file.write(b"x")
+    options = ("--artifacts", "--build", build, "--checkpoint", fake.checkpoint)
+    found = json.loads(invoke(folder, cache, *options, "--json")[0])["artifacts"]
+    assert found["fake-fp32"]["sad_ratio"] == pytest.approx(1.0, abs=1e-3)
+    assert found["fake-w8"]["sad_ratio"] > 1.5
+    assert "the manifest says" in found["fake-fp16"]["not_run"]
+    assert json.loads((build / "photographs.json").read_text())["artifacts"] == found
+    fake.module.unavailable = "asked again"  # so the cache answers
+    assert json.loads(invoke(folder, cache, *options, "--json")[0])["artifacts"] == found
+    assert "fake-w8a8" in invoke(folder, cache, *options)[0]

@@ -1,0 +1,1 @@
+"""What is in an artifact: its convolutions as the file has them, held to the checkpoint and the calibration set."""

@@ -1,0 +1,59 @@
+"""Where the bytes of an artifact are."""
+
+from pathlib import Path
+
+from igf_mobile.errors import DamagedFile
+from igf_mobile.files import size_of
+
+
+def parts(path: Path) -> dict[str, int]:
+    """Part -> bytes, by the file's suffix; together they are the file. Empty for a suffix that nothing here reads.
+
+    Raises:
+        DamagedFile: the file cannot be read as what its suffix says.
+    """
+    readers = {".tflite": _tflite, ".pte": _pte, ".mlpackage": _mlpackage}
+    reader = readers.get(path.suffix)
+    try:
+        return reader(path) if reader else {}
+    except (ValueError, KeyError, OSError) as error:
+        raise DamagedFile(f"{path}: its parts cannot be read: {error}") from error
+
+
+def _tflite(path: Path) -> dict[str, int]:
+    from ai_edge_litert import schema_py_generated as schema
+
+    content = path.read_bytes()
+    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+    constants = sum(0 if buffer.data is None else len(buffer.data) for buffer in tree.buffers)
+    operators = sum(len(graph.operators) for graph in tree.subgraphs)
+    return {"constants": constants, f"graph of {operators} operators": len(content) - constants}
+
+
+def _pte(path: Path) -> dict[str, int]:
+    from igf_mobile.contents import pte
+
+    content = path.read_bytes()
+    program, segments = pte.program(content)
+    inline = [bytes(entry["data"]) for entry in program["backend_delegate_data"]]
+    delegates = [
+        segments[d["processed"]["index"]]
+        if d["processed"]["location"] == "SEGMENT"
+        else inline[d["processed"]["index"]]
+        for d in program["execution_plan"][0]["delegates"]
+    ]
+    graphs = sum(len(delegate) for delegate in delegates)
+    constants = sum(len(segments[entry["segment_index"]]) for entry in program["named_data"])
+    rest = pte.program_bytes(content) - sum(len(data) for data in inline)
+    return {
+        "constants": constants,
+        f"XNNPACK's graphs ({len(delegates)})": graphs,
+        "program and names of constants": rest,
+        "padding": len(content) - constants - graphs - rest,
+    }
+
+
+def _mlpackage(path: Path) -> dict[str, int]:
+    weights = sum(size_of(file) for file in path.glob("Data/*/weights/*"))
+    model = sum(size_of(file) for file in path.glob("Data/*/*.mlmodel"))
+    return {"weights": weights, "program": model, "manifest": size_of(path) - weights - model}

@@ -1,0 +1,1 @@
+"""`igf verify --runtime`: .tflite files in the oldest runtime that apps still ship."""

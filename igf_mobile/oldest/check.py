@@ -1,0 +1,165 @@
+"""Runs a build's .tflite files in the old runtime and in the current one, and holds the difference to limits."""
+
+import json
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from igf_mobile import backends, composites
+from igf_mobile.backends.base import INPUTS, OUTPUTS, FloatArray
+from igf_mobile.composites import load_composites
+from igf_mobile.errors import IgfError, NotPossible
+from igf_mobile.manifest import ArtifactRecord, Manifest, check_files, load_manifest
+from igf_mobile.oldest import environment
+from igf_mobile.parity import Comparison, compare
+from igf_mobile.quiet import output_to
+
+Pairs = Sequence[tuple[FloatArray, FloatArray]]
+Progress = Callable[[str], None]
+
+BACKEND = "litert"
+SAMPLES = 3
+"""Of the shipped proof composites, from the first."""
+
+_GUEST = Path(__file__).with_name("guest.py")
+_MISSING = re.compile(r"builtin opcode '(\w+)' version '(\d+)'")
+_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How far the old runtime's outputs may be from the current one's."""
+
+    alpha_max_abs: float
+    alpha_mean_abs: float
+    why: str
+
+
+_FLOAT = "float32 arithmetic, summed in another order by older kernels"
+LIMITS = {
+    "fp32": Limit(1e-5, 1e-7, _FLOAT),
+    "fp16": Limit(1e-5, 1e-7, f"float16 weights, widened once; {_FLOAT}"),
+    "w8": Limit(1e-5, 1e-7, f"int8 weights, widened once; {_FLOAT}"),
+    "w8a8": Limit(
+        0.1, 1e-3, "int8 by older kernels; a step that rounds the other way passes through the network"
+    ),
+}
+"""By scheme. Measured, largest and mean: 2.4e-6 and 1.5e-8 where weights alone are quantized; w8a8 0.060 and 3.5e-4."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One artifact."""
+
+    file: str
+    scheme: str
+    runtime: str | None = None
+    alpha: Comparison | None = None
+    coefficients: Comparison | None = None
+    failures: tuple[str, ...] = ()
+    sha256: str = ""
+    """Of the artifact: a record is of that file alone."""
+
+
+def verify(folder: Path, progress: Progress) -> list[Row]:
+    """Every .tflite of a build.
+
+    Raises:
+        DamagedFile: the manifest cannot be read.
+        IgfError: the build holds none.
+        NotPossible: the old runtime cannot be had here, or the artifacts are not of the proof set's size.
+    """
+    manifest = load_manifest(folder)
+    records = [record for record in manifest.artifacts if record.backend == BACKEND]
+    if not records:
+        raise IgfError(f"{folder} holds no {BACKEND} artifact; `igf export` makes them")
+    samples = [sample.tensors() for sample in load_composites(composites.FOLDERS["proof"])[:SAMPLES]]
+    if manifest.size != samples[0][0].shape[2:]:
+        raise NotPossible(f"the proof set is {samples[0][0].shape[2:]}, the artifacts {manifest.size}")
+    if reason := backends.get(BACKEND).runs_here():
+        raise NotPossible(reason)
+    python = environment.obtain(progress)
+    return [_verify_artifact(record, manifest, folder, python, samples, progress) for record in records]
+
+
+def _verify_artifact(
+    record: ArtifactRecord, manifest: Manifest, folder: Path, python: Path, samples: Pairs, progress: Progress
+) -> Row:
+    row = Row(record.file, record.scheme, sha256=record.sha256)
+    if problems := check_files(replace(manifest, artifacts=(record,)), folder):
+        return replace(row, failures=tuple(problems))
+    progress(f"{record.file}: running")
+    try:
+        there, found = run_guest(python, folder / record.file, samples)
+    except IgfError as error:
+        return replace(row, failures=(f"{record.file}: {error}",))
+    with output_to(environment.cache_folder() / "runtimes.log"):
+        runner = backends.get(BACKEND).load(folder / record.file)
+        here = [runner(*sample) for sample in samples]
+    return judge(replace(row, runtime=found["version"]), here, there)
+
+
+def run_guest(python: Path, artifact: Path, samples: Pairs) -> tuple[Pairs, dict[str, Any]]:
+    """The outputs (alpha, coefficients), NCHW, of the old runtime, and what it says of itself.
+
+    Raises:
+        IgfError: it refused the file, naming the operator versions that it lacks; or it crashed.
+    """
+    with tempfile.TemporaryDirectory(prefix="igf-oldest-") as name:
+        scratch = Path(name)
+        for index, sample in enumerate(samples):
+            for tensor, value in zip(INPUTS, sample, strict=True):
+                np.save(scratch / f"{tensor}-{index}.npy", np.ascontiguousarray(value.transpose(0, 2, 3, 1)))
+        command = [str(python), str(_GUEST), str(artifact.absolute()), name, str(len(samples))]
+        try:
+            result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise IgfError(f"tflite-runtime was not finished after {_SECONDS} s") from None
+        if result.returncode:
+            last = (result.stderr.strip() or "no message").splitlines()[-1]
+            raise IgfError(f"tflite-runtime ended with {result.returncode}: {last}")
+        found = json.loads((scratch / "guest.json").read_text(encoding="utf-8"))
+        if "refused" in found:
+            raise IgfError(f"tflite-runtime {found['version']} refuses it: {_reason(found['refused'])}")
+        outputs = [
+            tuple(np.load(scratch / f"{tensor}-{index}.npy").transpose(0, 3, 1, 2) for tensor in OUTPUTS)
+            for index in range(len(samples))
+        ]
+        return outputs, found
+
+
+def _reason(text: str) -> str:
+    """The operators that it lacks; its first line where it says something else."""
+    missing = sorted(set(_MISSING.findall(text)))
+    if missing:
+        return "it has no " + ", ".join(f"{operator} version {version}" for operator, version in missing)
+    return text.strip().splitlines()[0] if text.strip() else "no reason given"
+
+
+def judge(row: Row, here: Pairs, there: Pairs) -> Row:
+    """`row` with the differences of the old runtime's outputs to the current one's, and a sentence per failure."""
+    limit = LIMITS.get(row.scheme)
+    if limit is None:
+        return replace(row, failures=(f"{row.file}: there is no limit for {row.scheme} in the old runtime",))
+    try:
+        alpha, coefficients = (
+            compare([pair[position] for pair in here], [pair[position] for pair in there])
+            for position in (0, 1)
+        )
+    except ValueError as error:
+        return replace(row, failures=(f"{row.file}: {error}",))
+    failures = [
+        f"{row.file}: alpha's {name} difference between the runtimes is {value:.3g}, above {most:.3g} ({limit.why})"
+        for name, value, most in (
+            ("largest", alpha.max_abs, limit.alpha_max_abs),
+            ("mean", alpha.mean_abs, limit.alpha_mean_abs),
+        )
+        if not value <= most
+    ]
+    return replace(row, alpha=alpha, coefficients=coefficients, failures=tuple(failures))
