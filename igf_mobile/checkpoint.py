@@ -3,6 +3,7 @@
 Loading one never executes code, and the same weights and information always give the same bytes.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -139,3 +140,11 @@ def check_tensors(path: Path, tensors: dict[str, Tensor], wanted: dict[str, Tens
             )
         if not torch.isfinite(tensor).all():
             raise DamagedFile(f"{path}: tensor {name} holds NaN or infinity")
+
+
+def weights_sha256(model: Generator) -> str:
+    """Hash of a generator's weights and batch-norm statistics, by name and content."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

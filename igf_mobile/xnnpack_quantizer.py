@@ -19,6 +19,8 @@ from torchao.quantization.pt2e.quantizer import (
 )
 
 from igf_mobile.pt2e import INT8_WEIGHT, is_inside
+from igf_mobile.pt2e_ranges import fix_ranges
+from igf_mobile.ranges import Ranges
 
 _ATEN = torch.ops.aten
 _CONVOLUTION = _ATEN.conv2d.default
@@ -73,11 +75,13 @@ class WeightQuantizer(Quantizer):
 class StaticQuantizer(Quantizer):
     """`w8a8`: static int8 in the submodule `module` (a dotted name); everything else stays float."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, ranges: Ranges | None = None) -> None:
+        """`ranges`: of the activations; None: they are to be observed."""
         self.module = module
+        self.ranges = ranges
 
     def annotate(self, model: GraphModule) -> GraphModule:
-        """Mark what is to be observed; called by `prepare_pt2e`."""
+        """Mark what is to be int8; called by `prepare_pt2e`."""
         for node in model.graph.nodes:
             if node.op != "call_function" or not is_inside(node, self.module):
                 continue
@@ -97,6 +101,8 @@ class StaticQuantizer(Quantizer):
                 node.meta["quantization_annotation"] = QuantizationAnnotation(
                     {source: _ACTIVATION}, shared, _annotated=True
                 )
+        if self.ranges is not None:
+            fix_ranges(model, self.module, self.ranges)
         return model
 
     def validate(self, model: GraphModule) -> None:

@@ -10,7 +10,7 @@ import logging
 import platform
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from igf_mobile.backends.base import (
     OUTPUTS,
     Artifact,
     Backend,
+    Calibration,
     FloatArray,
     Runner,
     tensor_specs,
@@ -30,6 +31,8 @@ from igf_mobile.backends.base import (
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.files import atomic_path
 from igf_mobile.model import STRIDE, Generator
+from igf_mobile.observers import ranges_for
+from igf_mobile.ranges import Ranges
 
 _NETWORK = "model.hourglass"
 """The submodule of `graph.ExportGraph` that `w8a8` quantizes; the arithmetic around it stays float."""
@@ -58,7 +61,7 @@ _RECIPES = {
 def export(
     model: Generator,
     scheme: str,
-    calibration: Sequence[tuple[FloatArray, FloatArray]],
+    calibration: Calibration,
     path: Path,
     metadata: Mapping[str, str],
     size: tuple[int, int] = (512, 512),
@@ -84,12 +87,12 @@ def export(
     return Artifact(path, "coreml", scheme, inputs, outputs, {}, census.left_float, census.int8, notes)
 
 
-def _check(scheme: str, calibration: Sequence[Any], path: Path, size: tuple[int, int]) -> None:
+def _check(scheme: str, calibration: Calibration, path: Path, size: tuple[int, int]) -> None:
     if path.suffix != BACKEND.suffix:
         raise ValueError(f"{path} must end in {BACKEND.suffix}: Core ML goes by the name")
     if any(side <= 0 or side % STRIDE for side in size):
         raise ValueError(f"size {size} must be multiples of {STRIDE}")
-    if not schemes.get(scheme).needs_calibration:
+    if not schemes.get(scheme).needs_calibration or isinstance(calibration, Ranges):
         return
     if not calibration:
         raise ValueError(f"scheme {scheme!r} needs calibration pairs, got none")
@@ -104,7 +107,7 @@ def _check(scheme: str, calibration: Sequence[Any], path: Path, size: tuple[int,
 def _convert(
     model: Generator,
     scheme: str,
-    calibration: Sequence[tuple[FloatArray, FloatArray]],
+    calibration: Calibration,
     size: tuple[int, int],
 ) -> Any:
     """The coremltools model, not saved yet."""
@@ -120,10 +123,9 @@ def _convert(
     restore_clamps(graph)
     slices_for_splits(graph)
     if recipe.int8 == "weights and activations":
-        graph = quantize_module(graph, _NETWORK, calibration, activations=True)
+        graph = quantize_module(graph, _NETWORK, ranges_for(model, calibration), example)
     elif recipe.int8 == "weights":
-        blank = [(example[0].numpy(), example[1].numpy())]
-        graph = quantize_module(graph, _NETWORK, blank, activations=False)
+        graph = quantize_module(graph, _NETWORK, None, example)
     return ct.convert(
         torch.export.export(graph, example).run_decompositions({}),
         convert_to="mlprogram",

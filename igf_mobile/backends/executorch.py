@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from igf_mobile.backends.base import (
     Artifact,
     Backend,
     BackendUnavailable,
+    Calibration,
     FloatArray,
     Runner,
     tensor_specs,
@@ -21,6 +22,8 @@ from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
 from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
 from igf_mobile.model import Generator
+from igf_mobile.observers import ranges_for
+from igf_mobile.ranges import Ranges
 
 _NETWORK = "model.hourglass"
 """The submodule that `w8` and `w8a8` quantize; the rest of the graph stays float."""
@@ -51,24 +54,23 @@ class _HalfGraph(ExportGraph):
         return alpha.float(), coefficients.float()
 
 
-def _quantized(exported: Any, scheme: str, calibration: Sequence[tuple[FloatArray, FloatArray]]) -> Any:
+def _quantized(exported: Any, scheme: str, ranges: Ranges | None, example: tuple[Any, ...]) -> Any:
     import torch
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
     from igf_mobile.xnnpack_quantizer import StaticQuantizer, WeightQuantizer
 
-    quantizer = WeightQuantizer(_NETWORK) if scheme == "w8" else StaticQuantizer(_NETWORK)
+    quantizer = WeightQuantizer(_NETWORK) if scheme == "w8" else StaticQuantizer(_NETWORK, ranges)
     prepared = prepare_pt2e(exported, quantizer)
     with torch.no_grad():
-        for guidance, mask in calibration[:1] if scheme == "w8" else calibration:
-            prepared(torch.from_numpy(guidance), torch.from_numpy(mask))
+        prepared(*example)  # lets the weights' observers see them
     return convert_pt2e(prepared)
 
 
 def export(
     model: Generator,
     scheme: str,
-    calibration: Sequence[tuple[FloatArray, FloatArray]],
+    calibration: Calibration,
     path: Path,
     metadata: Mapping[str, str],
     size: tuple[int, int] = (512, 512),
@@ -88,7 +90,8 @@ def export(
     restore_clamps(graph)
     slices_for_splits(graph)
     if scheme in ("w8", "w8a8"):
-        graph = _quantized(graph, scheme, calibration or [(example[0].numpy(), example[1].numpy())])
+        ranges = ranges_for(model, calibration) if scheme == "w8a8" else None
+        graph = _quantized(graph, scheme, ranges, example)
     partitioners: list[Any] = [XnnpackPartitioner()]
     if scheme == "w8":
         partitioners.insert(0, XnnpackDynamicallyQuantizedPartitioner())
