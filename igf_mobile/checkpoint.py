@@ -46,6 +46,8 @@ class CheckpointInfo:
     """How it was trained, as JSON."""
     origin: str = "float"
     """`float`, or `qat` after quantization-aware training."""
+    ranges: str = ""
+    """After that, the activation ranges learned with the weights (`ranges.Ranges` as JSON); else empty."""
 
 
 def save_checkpoint(path: Path, generator: Generator, info: CheckpointInfo) -> None:
@@ -104,6 +106,8 @@ def _info(path: Path, metadata: dict[str, str]) -> CheckpointInfo:
     try:
         values = json.loads(metadata[_METADATA_KEY])
         wanted = {field.name: field.type for field in fields(CheckpointInfo)}
+        if isinstance(values, dict):
+            values.setdefault("ranges", "")  # files of before there were any
         if not isinstance(values, dict) or set(values) != set(wanted):
             raise ValueError(f"fields are not {', '.join(wanted)}")
         for name, kind in wanted.items():

@@ -17,6 +17,7 @@ from rich.table import Table
 from igf_mobile import profile_cli
 from igf_mobile.errors import GateFailed, IgfError, NotPossible
 from igf_mobile.proof import command as proof_command
+from igf_mobile.quantize import qat_command
 
 app = typer.Typer(
     name="igf",
@@ -31,6 +32,8 @@ data_app = typer.Typer(help="Training data: fetch, index, composite.", no_args_i
 app.add_typer(data_app, name="data")
 app.add_typer(profile_cli.app, name="profile")
 app.command("eval")(proof_command.evaluate)
+app.command("observers")(qat_command.observers)
+app.command("qat")(qat_command.qat)
 
 _INTERRUPTED = 130
 

@@ -148,7 +148,9 @@ def site_values(
     return values, sites.fixed
 
 
-def site_tensors(model: Generator, guidance: FloatArray, weak_mask: FloatArray) -> dict[str, list[FloatArray]]:
+def site_tensors(
+    model: Generator, guidance: FloatArray, weak_mask: FloatArray
+) -> dict[str, list[FloatArray]]:
     """All tensors (1,C,h,w) of each site for one input."""
     graph = trace(fold_batch_norms(model).hourglass)
     sites = activation_sites(graph, "")
@@ -169,6 +171,9 @@ def _run(
             kept[node] = value.numpy()
         return value
 
-    inputs = torch.from_numpy(np.ascontiguousarray(guidance)), torch.from_numpy(np.ascontiguousarray(weak_mask))
+    inputs = (
+        torch.from_numpy(np.ascontiguousarray(guidance)),
+        torch.from_numpy(np.ascontiguousarray(weak_mask)),
+    )
     Tap(graph, keep).run(*inputs, closed_form_start(*inputs))
     return kept

@@ -23,11 +23,14 @@ VENDORS = (
 ROWS = (
     {"errors", "schemes", "latency", "quiet"},
     {"files", "metrics", "two_colour", "distributed"},
+    {"ranges"},
     {"colour_regression"},
     {"start"},
     {"guided_filter", "hourglass", "images", "samples"},
     {"model", "discriminator", "parity", "composites"},
-    {"losses", "checkpoint", "graph", "data"},
+    {"losses", "checkpoint", "graph", "data", "sites"},
+    {"observers", "pt2e_ranges"},
+    {"tflite_ranges"},
     {"xnnpack_quantizer", "coreml_quantizer", "mil_census", "mil_operators", "mil_reference", "mlpackage"},
     {"backends", "manifest", "device_report", "compare"},
     {"matting", "evaluate", "gates", "device_checks", "device_reader"},
@@ -35,7 +38,7 @@ ROWS = (
     {"training_state", "train", "pipeline", "bench", "doctor", "vectors", "profile"},
     {"report_plots", "report_pictures", "report", "device_plots", "device_section"},
     {"profile_cli"},
-    {"proof", "arm"},
+    {"proof", "arm", "quantize"},
     {"cli"},
 )
 ROW_OF = {name: position for position, row in enumerate(ROWS) for name in row}

@@ -29,8 +29,8 @@ from igf_mobile.observers import ranges_for
 _NETWORK = r"Hourglass_hourglass"
 """Part of the name of every operator of the network proper; the rest of the graph stays float."""
 
-_EDGE = r"(alpha_head|slope_head);1?$"
-"""The additions that bring the corrections back to the float part carry the heads' names."""
+_EDGE = r"(alpha_head|slope_head);\d*;$"
+"""The additions that bring the corrections back to the float part carry the heads' names; a scope ends in `;`."""
 
 _METADATA_PREFIX = "igf."
 
