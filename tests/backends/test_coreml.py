@@ -8,6 +8,7 @@ import shutil
 import struct
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.files import sha256_of, size_of
 from igf_mobile.metrics import sqnr_db
 from igf_mobile.model import Generator
+from igf_mobile.observers import observe
+from igf_mobile.quantize.artifact_scales import disagreements
 from igf_mobile.samples import load_samples
 
 SIZE = (128, 128)
@@ -370,3 +373,12 @@ def test_unusable_arguments_are_refused(
 def test_unknown_compute_unit_is_refused(exported: Exporter) -> None:
     with pytest.raises(ValueError, match="compute unit 'ane' is not one of cpu, gpu, npu, all"):
         coreml.load(exported("fp32").path, compute_unit="ane")
+
+
+def test_its_scales_are_those_of_the_shared_table(model: Generator, exported: Exporter) -> None:
+    path, ranges = exported("w8a8").path, observe(model, photographs())[0]
+    assert disagreements(path, "coreml", model, ranges) == []
+    low, high = ranges["encode_8.relu:relu"]
+    wrong = replace(ranges, table={**ranges.table, "encode_8.relu:relu": (low, 1.01 * high)})
+    found = disagreements(path, "coreml", model, wrong)
+    assert {s.split(": ")[1] for s in found} == {"encode_16.0", "shortcut_8.0"}

@@ -6,6 +6,7 @@ An export takes 25 to 50 s of processor time; fp32 and w8a8 are in the fast suit
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from igf_mobile.backends.base import Artifact, FloatArray
 from igf_mobile.errors import DamagedFile
 from igf_mobile.metrics import sqnr_db
 from igf_mobile.model import Generator
+from igf_mobile.observers import observe
+from igf_mobile.quantize.artifact_scales import disagreements
 
 Pairs = list[tuple[FloatArray, FloatArray]]
 Exporter = Callable[[str], Artifact]
@@ -242,3 +245,14 @@ def test_random_bytes_do_not_end_the_process(tmp_path: Path) -> None:
     assert len(lines) == len(paths)
     for line, path in zip(lines, paths, strict=True):
         assert line.startswith(f"{path} is not a whole ExecuTorch program: ")
+
+
+def test_its_scales_are_those_of_the_shared_table(
+    trained_like: Generator, photographs_64: Pairs, exported: Exporter
+) -> None:
+    path, ranges = exported("w8a8").path, observe(trained_like, photographs_64)[0]
+    assert disagreements(path, "executorch", trained_like, ranges) == []
+    low, high = ranges["stem.relu:relu"]
+    wrong = replace(ranges, table={**ranges.table, "stem.relu:relu": (low, 1.01 * high)})
+    found = disagreements(path, "executorch", trained_like, wrong)
+    assert {s.split(": ")[1] for s in found} == {"encode_8.parts.0", "decode_4.fuse.parts.1"}

@@ -5,6 +5,7 @@ One conversion (40 s of processor time) serves all schemes; quantizing takes a s
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from igf_mobile.backends.base import Artifact, FloatArray
 from igf_mobile.errors import DamagedFile
 from igf_mobile.metrics import sqnr_db
 from igf_mobile.model import Generator
+from igf_mobile.observers import observe
+from igf_mobile.quantize.artifact_scales import disagreements
 
 Pairs = list[tuple[FloatArray, FloatArray]]
 Exporter = Callable[[str], Artifact]
@@ -272,3 +275,19 @@ def test_metadata_that_are_no_text(exported: Exporter, tmp_path: Path) -> None:
     path.write_bytes(content.replace(value, b"\xff" * len(value)))
     with pytest.raises(DamagedFile):
         litert.read_metadata(path)
+
+
+def test_its_scales_are_those_of_the_shared_table(
+    trained_like: Generator, photographs_64: Pairs, exported: Exporter
+) -> None:
+    path, ranges = exported("w8a8").path, observe(trained_like, photographs_64)[0]
+    assert disagreements(path, "litert", trained_like, ranges) == []
+    low, high = ranges["encode_16.2:relu"]
+    wrong = replace(ranges, table={**ranges.table, "encode_16.2:relu": (low, 1.01 * high)})
+    found = disagreements(path, "litert", trained_like, wrong)
+    # who reads it, and who writes it
+    assert {sentence.split(": ")[1] for sentence in found} == {"encode_16.0", "encode_32.0", "shortcut_16.0"}
+
+
+def test_the_additions_to_the_float_part_are_float(exported: Exporter) -> None:
+    assert exported("w8a8").quantized["ADD"] == 9
