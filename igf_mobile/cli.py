@@ -182,11 +182,13 @@ def verify(
         return
     from igf_mobile import gates, pipeline
     from igf_mobile.parity import load_tolerances
+    from igf_mobile.quantize import artifact_scales
 
     rows = [] if set_tolerances else load_tolerances(tolerances or gates.DEFAULT_TOLERANCES)
     manifest, failures = pipeline.verify_build(
         build, _checkpoint_path(checkpoint), rows, progress=_Steps(len(backends_and_schemes(build)))
     )
+    failures += artifact_scales.check_build(manifest, build, _checkpoint_path(checkpoint), _Steps(None))
     if set_tolerances:
         # What new gates will bound may be past the old ones; what is broken may not become a gate.
         _raise_failures([s for s in failures if "no tolerance for" not in s and "fell back" not in s])

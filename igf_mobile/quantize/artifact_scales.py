@@ -16,8 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.fx import Node
 
+from igf_mobile import ranges as ranges_module
+from igf_mobile.checkpoint import load_checkpoint
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.graph import fold_batch_norms
+from igf_mobile.manifest import Manifest
 from igf_mobile.model import Generator
 from igf_mobile.ranges import HIGHEST, Range, Ranges, grid, symmetric_grid
 from igf_mobile.sites import CONVOLUTION, activation_sites, is_fused, trace
@@ -133,23 +136,24 @@ def _read_litert(path: Path) -> list[Convolution]:
     return _some(found, path)
 
 
-_XNN_MAGIC = b"XH00"
-_XNN_HEADER = 30
-
-
 def _read_executorch(path: Path) -> list[Convolution]:
-    """From the delegates' own flatbuffers; each begins with a header of XNN_HEADER bytes."""
-    content = path.read_bytes()
+    """From the graphs of the XNNPACK delegates; scales per channel lie beside them, by name."""
+    from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import XNNHeader
+    from executorch.exir._serialize._program import deserialize_pte_binary
+
+    program = deserialize_pte_binary(path.read_bytes())
+    named = program.named_data
+    data = (
+        {key: bytes(named.buffers[entry.buffer_index]) for key, entry in named.pte_data.items()}
+        if named
+        else {}
+    )
     found: list[Convolution] = []
-    position = content.find(_XNN_MAGIC)
-    while position >= 0:
-        begin = position - 4
-        header = content[begin : begin + _XNN_HEADER]
-        if int.from_bytes(header[8:10], "little") == _XNN_HEADER:
-            offset, size, data = (int.from_bytes(header[i : i + 4], "little") for i in (10, 14, 18))
-            graph = _xnn_graph(content[begin + offset : begin + offset + size])
-            found += _xnn_convolutions(graph, content[begin + data :])
-        position = content.find(_XNN_MAGIC, position + 4)
+    for delegate in program.program.backend_delegate_data:
+        blob = bytes(delegate.data)
+        header = XNNHeader.from_bytes(blob[: XNNHeader.EXPECTED_LENGTH])
+        begin = header.flatbuffer_offset
+        found += _xnn_convolutions(_xnn_graph(blob[begin : begin + header.flatbuffer_size]), data)
     return _some(found, path)
 
 
@@ -158,7 +162,7 @@ def _xnn_graph(flatbuffer: bytes) -> dict[str, Any]:
 
     from executorch.exir._serialize._flatbuffer import _flatc_decompile
 
-    schema = files("executorch.backends.xnnpack.serialization").joinpath("runtime_schema.fbs").read_text()
+    schema = files("executorch.backends.xnnpack.serialization").joinpath("schema.fbs").read_text()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "xnn.fbs").write_text(schema)
         (Path(folder) / "xnn.bin").write_bytes(flatbuffer)
@@ -167,7 +171,7 @@ def _xnn_graph(flatbuffer: bytes) -> dict[str, Any]:
         return graph
 
 
-def _xnn_convolutions(graph: dict[str, Any], data: bytes) -> list[Convolution]:
+def _xnn_convolutions(graph: dict[str, Any], data: dict[str, bytes]) -> list[Convolution]:
     values: dict[int, dict[str, Any]] = {}
     for entry in graph["xvalues"]:
         value = entry["xvalue_union"]
@@ -190,11 +194,11 @@ def _xnn_grid(parameters: dict[str, Any]) -> Grid | None:
     return (parameters["scale"], parameters["zero_point"]) if "zero_point" in parameters else None
 
 
-def _xnn_scales(parameters: dict[str, Any], graph: dict[str, Any], data: bytes) -> NDArray[np.float64]:
-    if inline := parameters.get("scale"):
-        return np.asarray(inline, np.float64)
-    where = graph["constant_data"][parameters["scale_buffer_idx"]]
-    return np.frombuffer(data, np.float32, parameters["num_scales"], where["offset"]).astype(np.float64)
+def _xnn_scales(
+    parameters: dict[str, Any], graph: dict[str, Any], data: dict[str, bytes]
+) -> NDArray[np.float64]:
+    key = graph["constant_data"][parameters["scale_buffer_idx"]]["named_key"]
+    return np.frombuffer(data[key], np.float32, parameters["num_scales"]).astype(np.float64)
 
 
 def _read_coreml(path: Path) -> list[Convolution]:
@@ -233,11 +237,30 @@ _READERS: dict[str, Callable[[Path], list[Convolution]]] = {
 }
 
 
-def require_agreement(path: Path, backend: str, model: Generator, ranges: Ranges) -> None:
-    """As `disagreements`, raising.
+def check_build(
+    manifest: Manifest, folder: Path, checkpoint: Path, progress: Callable[[str], None]
+) -> list[str]:
+    """A sentence for each convolution of a build's `w8a8` artifacts whose scales are not those of its table.
 
-    Raises:
-        IgfError: naming the first convolution that disagrees.
+    Args:
+        manifest: the build's.
+        folder: where it is.
+        checkpoint: the build's.
+        progress: is told each artifact, and why one was not read.
     """
-    if sentences := disagreements(path, backend, model, ranges):
-        raise IgfError(f"{sentences[0]} ({len(sentences)} disagree)")
+    records = [record for record in manifest.artifacts if record.scheme == "w8a8"]
+    if manifest.ranges is None or not records:
+        return []
+    table = ranges_module.load(folder / manifest.ranges.file.file)
+    model, _ = load_checkpoint(checkpoint)
+    sentences = []
+    for record in records:
+        if record.backend not in _READERS:
+            progress(f"{record.file}: scales not read: there is no reader for {record.backend}")
+            continue
+        progress(f"{record.file}: reading scales")
+        try:
+            sentences += disagreements(folder / record.file, record.backend, model, table)
+        except (ImportError, IgfError) as error:
+            sentences.append(f"{record.file}: its scales cannot be read: {error}")
+    return sentences
