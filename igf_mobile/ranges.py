@@ -134,10 +134,15 @@ def save(path: Path, ranges: Ranges) -> None:
 
 
 def widened(table: Mapping[str, Range]) -> dict[str, Range]:
-    """The same ranges, made to hold 0 and to be wide enough for `LEAST_SCALE`."""
+    """The same ranges, made to hold 0 and to be wide enough for `LEAST_SCALE`.
+
+    A minimum of less than half a step below 0 becomes 0: it is rounding noise, and int8 has 0 for it anyway. Core ML
+    then has a bit more for the tensor.
+    """
     least = LEAST_SCALE * (HIGHEST - LOWEST)
     result = {}
     for site, (low, high) in table.items():
         low, high = min(low, 0.0), max(high, 0.0)
+        low = 0.0 if low > -high / (2.0 * (HIGHEST - LOWEST)) else low
         result[site] = (low, max(high, low + least))
     return result

@@ -74,8 +74,9 @@ def test_a_grid_has_a_range(zero_point: int) -> None:
 
 
 def test_widened_holds_zero_and_has_a_width() -> None:
-    assert widened({"a": (0.5, 2.0), "b": (-2.0, -1.0), "c": (0.0, 0.0)}) == {
+    assert widened({"a": (0.5, 2.0), "b": (-2.0, -1.0), "c": (0.0, 0.0), "d": (-1e-3, 1.0)}) == {
         "a": (0.0, 2.0),
         "b": (-2.0, 0.0),
         "c": (0.0, 255 * LEAST_SCALE),
+        "d": (0.0, 1.0),
     }
