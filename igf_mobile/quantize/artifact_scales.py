@@ -160,14 +160,16 @@ def _read_executorch(path: Path) -> list[Convolution]:
 def _xnn_graph(flatbuffer: bytes) -> dict[str, Any]:
     from importlib.resources import files
 
-    from executorch.exir._serialize._flatbuffer import _flatc_decompile
+    from executorch.exir._serialize._flatbuffer import _flatc_decompile, _replace_infinity_in_json_file
 
     schema = files("executorch.backends.xnnpack.serialization").joinpath("schema.fbs").read_text()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "xnn.fbs").write_text(schema)
         (Path(folder) / "xnn.bin").write_bytes(flatbuffer)
         _flatc_decompile(folder, f"{folder}/xnn.fbs", f"{folder}/xnn.bin", ["--raw-binary"])
-        graph: dict[str, Any] = json.loads((Path(folder) / "xnn.json").read_text())
+        # flatc writes infinities as `inf`, which is no JSON
+        text = _replace_infinity_in_json_file((Path(folder) / "xnn.json").read_bytes())
+        graph: dict[str, Any] = json.loads(text)
         return graph
 
 
