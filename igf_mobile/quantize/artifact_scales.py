@@ -6,6 +6,7 @@ are checked as inputs of the convolutions that read them.
 """
 
 import json
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -160,15 +161,15 @@ def _read_executorch(path: Path) -> list[Convolution]:
 def _xnn_graph(flatbuffer: bytes) -> dict[str, Any]:
     from importlib.resources import files
 
-    from executorch.exir._serialize._flatbuffer import _flatc_decompile, _replace_infinity_in_json_file
+    from executorch.exir._serialize._flatbuffer import _flatc_decompile
 
     schema = files("executorch.backends.xnnpack.serialization").joinpath("schema.fbs").read_text()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "xnn.fbs").write_text(schema)
         (Path(folder) / "xnn.bin").write_bytes(flatbuffer)
         _flatc_decompile(folder, f"{folder}/xnn.fbs", f"{folder}/xnn.bin", ["--raw-binary"])
-        # flatc writes infinities as `inf`, which is no JSON
-        text = _replace_infinity_in_json_file((Path(folder) / "xnn.json").read_bytes())
+        # flatc writes the bounds of what is not clamped as `inf`; JSON has no such word, Python's reader another
+        text = re.sub(r"(: -?)inf\b", r"\1Infinity", (Path(folder) / "xnn.json").read_text())
         graph: dict[str, Any] = json.loads(text)
         return graph
 
