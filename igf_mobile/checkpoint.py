@@ -3,6 +3,7 @@
 Loading one never executes code, and the same weights and information always give the same bytes.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -45,6 +46,8 @@ class CheckpointInfo:
     """How it was trained, as JSON."""
     origin: str = "float"
     """`float`, or `qat` after quantization-aware training."""
+    ranges: str = ""
+    """After that, the activation ranges learned with the weights (`ranges.Ranges` as JSON); else empty."""
 
 
 def save_checkpoint(path: Path, generator: Generator, info: CheckpointInfo) -> None:
@@ -103,6 +106,8 @@ def _info(path: Path, metadata: dict[str, str]) -> CheckpointInfo:
     try:
         values = json.loads(metadata[_METADATA_KEY])
         wanted = {field.name: field.type for field in fields(CheckpointInfo)}
+        if isinstance(values, dict):
+            values.setdefault("ranges", "")  # files of before there were any
         if not isinstance(values, dict) or set(values) != set(wanted):
             raise ValueError(f"fields are not {', '.join(wanted)}")
         for name, kind in wanted.items():
@@ -139,3 +144,11 @@ def check_tensors(path: Path, tensors: dict[str, Tensor], wanted: dict[str, Tens
             )
         if not torch.isfinite(tensor).all():
             raise DamagedFile(f"{path}: tensor {name} holds NaN or infinity")
+
+
+def weights_sha256(model: Generator) -> str:
+    """Hash of a generator's weights and batch-norm statistics, by name and content."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

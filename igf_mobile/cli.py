@@ -18,6 +18,7 @@ from igf_mobile.bench import command as bench_command
 from igf_mobile.errors import GateFailed, IgfError, NotPossible
 from igf_mobile.proof import command as proof_command
 from igf_mobile.quantize import command as quantize_command
+from igf_mobile.quantize import qat_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +40,8 @@ app.add_typer(profile_cli.app, name="profile")
 app.command("eval")(proof_command.evaluate)
 app.command("bench")(bench_command.bench)
 app.command("sensitivity")(quantize_command.sensitivity)
+app.command("observers")(qat_command.observers)
+app.command("qat")(qat_command.qat)
 
 _INTERRUPTED = 130
 
@@ -242,11 +245,13 @@ def verify(
     from igf_mobile import gates, pipeline
     from igf_mobile.budget import as_json, load_budget, spend
     from igf_mobile.parity import load_tolerances
+    from igf_mobile.quantize import artifact_scales
 
     rows = [] if set_tolerances else load_tolerances(tolerances or gates.DEFAULT_TOLERANCES)
     manifest, failures = pipeline.verify_build(
         build, _checkpoint_path(checkpoint), rows, progress=_Steps(1 + len(backends_and_schemes(build)))
     )
+    failures += artifact_scales.check_build(manifest, build, _checkpoint_path(checkpoint), _Steps(None))
     if set_tolerances:
         # What new gates will bound may be past the old ones; what is broken may not become a gate.
         _raise_failures([s for s in failures if "no tolerance for" not in s and "fell back" not in s])

@@ -6,23 +6,20 @@ spent 4 minutes of processor time on compiling its patterns (executorch 1.5.1, m
 a walk over the graph.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.fx import GraphModule, Interpreter, Node
+from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e import HistogramObserver
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
 
 from igf_mobile.pt2e import CONVOLUTION, INT8_WEIGHT, is_inside, layer_name, static_nodes
+from igf_mobile.pt2e_ranges import fix_ranges
+from igf_mobile.ranges import Ranges
 from igf_mobile.recipes import FLOAT
-
-FloatArray = NDArray[np.float32]
-Pairs = Sequence[tuple[Tensor, Tensor]]
+from igf_mobile.sites import activation_sites
 
 _ATEN = torch.ops.aten
 _ADDITION = _ATEN.add.Tensor
@@ -47,8 +44,8 @@ _UNSIGNED = QuantizationSpec(
 def quantize_module(
     exported: GraphModule,
     module: str,
-    calibration: Sequence[tuple[FloatArray, FloatArray]],
-    activations: bool,
+    ranges: Ranges | None,
+    example: tuple[Tensor, Tensor],
     layers: Mapping[str, str] | None = None,
 ) -> GraphModule:
     """The same graph, with a submodule that has int8 weights, or computes with static int8.
@@ -56,15 +53,13 @@ def quantize_module(
     Args:
         exported: from `torch.export`, batch norms folded.
         module: a dotted name. Everything outside it stays float.
-        calibration: pairs (guidance, weak_mask) that the ranges of the activations come from.
-        activations: int8 too, or the weights alone (then one pair of any content will do).
+        ranges: of the activations, which are int8 then; None: the weights alone are.
+        example: guidance and weak_mask of any content.
         layers: of a recipe, layer -> precision, where not all layers are the same.
     """
-    pairs = [(torch.from_numpy(guidance), torch.from_numpy(mask)) for guidance, mask in calibration]
-    prepared = prepare_pt2e(exported, ModuleQuantizer(module, pairs, activations, layers))
+    prepared = prepare_pt2e(exported, ModuleQuantizer(module, ranges, layers))
     with torch.no_grad():
-        for pair in pairs:
-            prepared(*pair)
+        prepared(*example)  # lets the weights' observers see them
     quantized: GraphModule = convert_pt2e(prepared)
     return quantized
 
@@ -77,30 +72,30 @@ class ModuleQuantizer(Quantizer):
     nothing.
     """
 
-    def __init__(
-        self, module: str, pairs: Pairs, activations: bool, layers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, module: str, ranges: Ranges | None, layers: Mapping[str, str] | None = None) -> None:
         """Arguments as in `quantize_module`."""
         self.module = module
-        self.pairs = pairs
-        self.activations = activations
+        self.ranges = ranges
         self.layers = layers
 
     def annotate(self, model: GraphModule) -> GraphModule:
-        """Mark what is to be observed; called by `prepare_pt2e`."""
-        minima = _minima(model, self.pairs)
-        static = static_nodes(model, self.module, self.layers) if self.activations else []
+        """Mark what is to be int8; called by `prepare_pt2e`."""
+        sites = activation_sites(model, self.module)
+        static = static_nodes(model, self.module, self.layers) if self.ranges is not None else []
         for node in model.graph.nodes:
             if node.target not in (CONVOLUTION, _ADDITION) or not is_inside(node, self.module):
                 continue
             sources = node.args[:1] if node.target is CONVOLUTION else node.args[:2]
             specs: dict[Node, QuantizationSpec] = {}
-            if node in static:
-                specs |= {source: _UNSIGNED if minima[source] >= 0.0 else _SIGNED for source in sources}
+            for source in sources if node in static and self.ranges is not None else ():
+                low, _ = self.ranges[sites.of[source]]
+                specs[source] = _UNSIGNED if low >= 0.0 else _SIGNED
             if node.target is CONVOLUTION and self._is_int8(node):
                 specs[node.args[1]] = INT8_WEIGHT
             if specs:
                 node.meta["quantization_annotation"] = QuantizationAnnotation(specs, _annotated=True)
+        if self.ranges is not None:
+            fix_ranges(model, self.module, self.ranges)
         return model
 
     def _is_int8(self, convolution: Node) -> bool:
@@ -108,28 +103,3 @@ class ModuleQuantizer(Quantizer):
 
     def validate(self, model: GraphModule) -> None:
         """Nothing to check here: the exporter counts what is int8 in the finished file."""
-
-
-def _minima(model: GraphModule, pairs: Pairs) -> dict[Node, float]:
-    """The least value of each tensor over the calibration pairs, with rounding noise cut to 0."""
-    recorder = _RangeRecorder(model)
-    with torch.no_grad():
-        for pair in pairs:
-            recorder.run(*pair)
-    # Below half a step of the unsigned grid a value is 0 in int8 anyway.
-    return {node: 0.0 if low > -high / 510.0 else low for node, (low, high) in recorder.ranges.items()}
-
-
-class _RangeRecorder(Interpreter):
-    """Runs a graph and keeps the least and greatest value of every tensor."""
-
-    def __init__(self, model: GraphModule) -> None:
-        super().__init__(model)
-        self.ranges: dict[Node, tuple[float, float]] = {}
-
-    def run_node(self, n: Node) -> Any:
-        value = super().run_node(n)
-        if isinstance(value, Tensor) and value.is_floating_point():
-            low, high = self.ranges.get(n, (0.0, 0.0))
-            self.ranges[n] = (min(low, value.min().item()), max(high, value.max().item()))
-        return value

@@ -67,6 +67,22 @@ class ArtifactRecord:
 
 
 @dataclass(frozen=True)
+class RangesRecord:
+    """Where the activation ranges of a build's `w8a8` came from; the same for all its runtimes."""
+
+    file: FileRecord
+    origin: str
+    """`PTQ`: observed on the calibration set. `QAT`: learned with the checkpoint's weights."""
+    observer: str
+    calibration_sha256: str
+    """Of the set they were observed on; with QAT, where learning began."""
+    sha256: str
+    """`ranges.Ranges.sha256`, which every `w8a8` artifact carries."""
+    key: str
+    """Hash of what decides them: the same key means that they need not be observed again."""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """A build."""
 
@@ -83,6 +99,8 @@ class Manifest:
     tools: dict[str, str]
     """Distribution -> version."""
     artifacts: tuple[ArtifactRecord, ...]
+    ranges: RangesRecord | None = None
+    """Of `w8a8`; None in builds without it."""
 
     def find(self, backend: str, scheme: str) -> ArtifactRecord | None:
         """The artifact of one backend and scheme."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from igf_mobile import backends, composites, gates, recipes, schemes
+from igf_mobile import backends, composites, gates, ranges, recipes, schemes
 from igf_mobile.backends.base import Backend, BackendUnavailable, FloatArray, Runner
 from igf_mobile.checkpoint import CheckpointInfo, load_checkpoint
 from igf_mobile.composites import CompositeSample, load_composites
@@ -34,6 +34,7 @@ from igf_mobile.manifest import (
     ArtifactRecord,
     FileRecord,
     Manifest,
+    RangesRecord,
     RecipeRecord,
     check_files,
     load_manifest,
@@ -42,14 +43,17 @@ from igf_mobile.manifest import (
 from igf_mobile.matting import FloatRunner, matte
 from igf_mobile.metrics import AlphaMetrics, alpha_metrics
 from igf_mobile.model import Generator
+from igf_mobile.observers import DEFAULT_OBSERVER, observe, ranges_for
 from igf_mobile.parity import EXPORTED, QUANTIZED, Parity, Tolerance, compare
 from igf_mobile.quiet import output_to
+from igf_mobile.ranges import Ranges
 from igf_mobile.recipes import Recipe
 from igf_mobile.samples import load_samples
 
 FLOAT = "float"
 MATTES = "mattes"
 RECIPES = "recipes"
+RANGES = "ranges.json"
 LOG = "export.log"
 _NOT_MEASURED = "not run: not measured yet"
 _WARM_UP, _ITERATIONS = 5, 30
@@ -184,7 +188,8 @@ def export_build(
         write_text(folder / RECIPES / f"{recipe.name}.json", recipe.text())
     manifest = _manifest(checkpoint, info, size)
     old = _previous(folder)
-    calibration = [sample.tensors() for sample in load_composites(composites.FOLDERS["calibration"])]
+    calibration, record_of_ranges = _ranges(model, info, manifest, old, folder)
+    manifest = replace(manifest, ranges=record_of_ranges)
     proof: Proof | None = None
     # What is current stays in the manifest, wanted or not, and whatever happens on the way.
     records = {
@@ -263,7 +268,7 @@ def _export(
     key: str,
     model: Generator,
     manifest: Manifest,
-    calibration: Sequence[tuple[FloatArray, FloatArray]],
+    calibration: Ranges,
     folder: Path,
 ) -> ArtifactRecord:
     backend = backends.get(job.backend)
@@ -461,9 +466,37 @@ def file_metadata(manifest: Manifest, job: Job) -> dict[str, str]:
     }
     if job.scheme == "w8a8" or (job.recipe and job.recipe.uses(recipes.STATIC)):
         metadata["calibration_sha256"] = manifest.calibration.sha256
+        if manifest.ranges is not None:
+            metadata["calibration_sha256"] = manifest.ranges.calibration_sha256
+            metadata["ranges_sha256"] = manifest.ranges.sha256
+            metadata["ranges_origin"] = f"{manifest.ranges.origin}, {manifest.ranges.observer}"
     if job.recipe:
         metadata["recipe_sha256"] = job.recipe.sha256
     return metadata
+
+
+def _ranges(
+    model: Generator, info: CheckpointInfo, manifest: Manifest, old: Manifest | None, folder: Path
+) -> tuple[Ranges, RangesRecord]:
+    """The activation ranges of `w8a8`, written to the folder: the checkpoint's, or observed, or still there."""
+    path = folder / RANGES
+    package = Path(__file__).parent
+    code = [sha256_of(package / f"{name}.py") for name in ("observers", "ranges", "sites")]
+    parts = [info.ranges, DEFAULT_OBSERVER, manifest.checkpoint.sha256, manifest.calibration.sha256, code]
+    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    before = old.ranges if old else None
+    if before and before.key == key and path.is_file() and sha256_of(path) == before.file.sha256:
+        return ranges.load(path), before
+    if info.ranges:
+        table = ranges_for(model, ranges.parse(info.ranges, manifest.checkpoint.file))
+    else:
+        samples = load_composites(composites.FOLDERS["calibration"])
+        pairs = [sample.tensors() for sample in samples]
+        (table,) = observe(model, pairs, manifest.calibration.sha256)
+    ranges.save(path, table)
+    file = FileRecord(RANGES, sha256_of(path), size_of(path))
+    origin = "QAT" if info.ranges else "PTQ"
+    return table, RangesRecord(file, origin, table.observer, table.calibration_sha256, table.sha256, key)
 
 
 def _manifest(checkpoint: Path, info: CheckpointInfo, size: tuple[int, int]) -> Manifest:

@@ -20,6 +20,8 @@ from torchao.quantization.pt2e.quantizer import (
 )
 
 from igf_mobile.pt2e import CONVOLUTION, INT8_WEIGHT, is_inside, static_nodes
+from igf_mobile.pt2e_ranges import fix_ranges
+from igf_mobile.ranges import Ranges
 
 _ATEN = torch.ops.aten
 _RELU = _ATEN.relu.default
@@ -74,13 +76,22 @@ class WeightQuantizer(Quantizer):
 class StaticQuantizer(Quantizer):
     """`w8a8`: static int8 in the submodule `module` (a dotted name); everything else stays float."""
 
-    def __init__(self, module: str, layers: Mapping[str, str] | None = None) -> None:
-        """`layers`: of a recipe, layer -> precision; None: all of them `w8a8`."""
+    def __init__(
+        self, module: str, ranges: Ranges | None = None, layers: Mapping[str, str] | None = None
+    ) -> None:
+        """Restrict to `module`.
+
+        Args:
+            module: a dotted name.
+            ranges: of the activations; None: they are to be observed.
+            layers: of a recipe, layer -> precision; None: all of them `w8a8`.
+        """
         self.module = module
+        self.ranges = ranges
         self.layers = layers
 
     def annotate(self, model: GraphModule) -> GraphModule:
-        """Mark what is to be observed; called by `prepare_pt2e`."""
+        """Mark what is to be int8; called by `prepare_pt2e`."""
         for node in static_nodes(model, self.module, self.layers):
             if node.target is CONVOLUTION:
                 source, weight = node.args[:2]
@@ -93,9 +104,7 @@ class StaticQuantizer(Quantizer):
                 inputs = {first: _ACTIVATION} | dict.fromkeys(others, shared)
                 node.meta["quantization_annotation"] = QuantizationAnnotation(inputs, shared, _annotated=True)
             elif node.target in _UPSAMPLING:
-                # A range of its own: ExecuTorch resizes in float and quantizes again. On the scale of its input a
-                # mean of int8 values often lies half-way between two steps, and which way it goes is up to the last
-                # bit of the kernel: x86 and Arm differed by up to 0.048 of alpha.
+                # A range of its own, see `pt2e_ranges.RESIZED`.
                 _annotate(node, {node.args[0]: _ACTIVATION})
             elif node.target in _MOVING:
                 source = node.args[0]
@@ -103,6 +112,8 @@ class StaticQuantizer(Quantizer):
                 node.meta["quantization_annotation"] = QuantizationAnnotation(
                     {source: _ACTIVATION}, shared, _annotated=True
                 )
+        if self.ranges is not None:
+            fix_ranges(model, self.module, self.ranges)
         return model
 
     def validate(self, model: GraphModule) -> None:

@@ -23,13 +23,16 @@ VENDORS = (
 ROWS = (
     {"errors", "schemes", "latency", "quiet", "recipes"},
     {"files", "metrics", "two_colour", "distributed"},
+    {"ranges"},
     {"colour_regression"},
     {"start"},
     {"guided_filter", "hourglass", "images", "samples"},
     {"model", "discriminator", "parity", "composites"},
     {"losses", "checkpoint", "blocks", "data"},
     {"graph"},
-    {"layers", "tflite_layers", "pt2e", "xnnpack_quantizer", "coreml_quantizer", "coreml_palettes"},
+    {"layers", "sites"},
+    {"observers", "pt2e_ranges", "pt2e"},
+    {"tflite_ranges", "tflite_layers", "xnnpack_quantizer", "coreml_quantizer", "coreml_palettes"},
     {"mil_census", "mil_operators", "mil_reference", "mlpackage"},
     {"contents"},
     {"backends", "manifest", "device_report", "compare"},
@@ -37,7 +40,15 @@ ROWS = (
     {"matting", "evaluate", "gates", "budget", "device_checks", "device_reader"},
     {"device_fixture", "devices", "inside"},
     {"training_state", "train", "pipeline", "doctor", "vectors", "profile"},
-    {"report_plots", "report_pictures", "report_contents", "quantize", "report", "device_plots", "device_section"},
+    {
+        "report_plots",
+        "report_pictures",
+        "report_contents",
+        "quantize",
+        "report",
+        "device_plots",
+        "device_section",
+    },
     {"profile_cli"},
     {"proof", "arm", "oldest", "bench"},
     {"cli"},
@@ -142,7 +153,8 @@ def test_what_is_heavy_would_be_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["metrics", "parity", "latency", "manifest", "recipes", "gates", "budget", "devices", "quantize.ranking"]
+    "module",
+    ["metrics", "parity", "latency", "manifest", "recipes", "gates", "budget", "devices", "quantize.ranking"],
 )
 def test_what_needs_no_torch_imports_none(module: str) -> None:
     heavy = ("torch", "matplotlib", *VENDORS)

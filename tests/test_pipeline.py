@@ -96,7 +96,10 @@ def test_metadata_are_those_of_the_build(healthy_build: Path) -> None:
             "scheme": scheme,
         }
         if scheme == "w8a8":
+            assert manifest.ranges is not None
             wanted["calibration_sha256"] = manifest.calibration.sha256
+            wanted["ranges_sha256"] = manifest.ranges.sha256
+            wanted["ranges_origin"] = "PTQ, min-max"
         assert backends.get("fake").read_metadata(artifact(healthy_build, scheme)) == wanted
 
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import NotPossible
+from igf_mobile.ranges import Ranges
 
 FloatArray = NDArray[np.float32]
+Calibration = Ranges | Sequence[tuple[FloatArray, FloatArray]]
 
 INPUTS = ("guidance", "weak_mask")
 OUTPUTS = ("alpha", "coefficients")
@@ -133,7 +135,7 @@ class ExportFunction(Protocol):
         self,
         model: object,
         scheme: str,
-        calibration: Sequence[tuple[FloatArray, FloatArray]],
+        calibration: Calibration,
         path: Path,
         metadata: Mapping[str, str],
         size: tuple[int, int] = (512, 512),
@@ -144,7 +146,8 @@ class ExportFunction(Protocol):
         Args:
             model: an `igf_mobile.model.Generator` in eval mode.
             scheme: one of the backend's schemes, or a recipe's name.
-            calibration: pairs (guidance (1,3,H,W), weak_mask (1,1,H,W)); used for int8 activations only.
+            calibration: the activation ranges, or pairs (guidance (1,3,H,W), weak_mask (1,1,H,W)) to observe
+                them on; used for int8 activations only.
             path: where the artifact goes; its folder exists.
             metadata: written into the file.
             size: (H, W), multiples of 32.

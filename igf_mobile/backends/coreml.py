@@ -23,6 +23,7 @@ from igf_mobile.backends.base import (
     OUTPUTS,
     Artifact,
     Backend,
+    Calibration,
     FloatArray,
     Runner,
     tensor_specs,
@@ -32,6 +33,8 @@ from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.files import atomic_path
 from igf_mobile.layers import identify, layer_weights
 from igf_mobile.model import STRIDE, Generator
+from igf_mobile.observers import ranges_for
+from igf_mobile.ranges import Ranges
 
 _NETWORK = "model.hourglass"
 """The submodule of `graph.ExportGraph` that `w8a8` quantizes; the arithmetic around it stays float."""
@@ -66,7 +69,7 @@ _MIXED = {"int8": _RECIPES["w8a8"], "float16": _RECIPES["w8"]}
 def export(
     model: Generator,
     scheme: str,
-    calibration: Sequence[tuple[FloatArray, FloatArray]],
+    calibration: Calibration,
     path: Path,
     metadata: Mapping[str, str],
     size: tuple[int, int] = (512, 512),
@@ -102,12 +105,12 @@ def _mixed_scheme(name: str, layers: Mapping[str, str]) -> schemes.Scheme:
     return schemes.Scheme(name, "int8", "int8" if static else "float16", static, "mixed precision")
 
 
-def _check(scheme: schemes.Scheme, calibration: Sequence[Any], path: Path, size: tuple[int, int]) -> None:
+def _check(scheme: schemes.Scheme, calibration: Calibration, path: Path, size: tuple[int, int]) -> None:
     if path.suffix != BACKEND.suffix:
         raise ValueError(f"{path} must end in {BACKEND.suffix}: Core ML goes by the name")
     if any(side <= 0 or side % STRIDE for side in size):
         raise ValueError(f"size {size} must be multiples of {STRIDE}")
-    if not scheme.needs_calibration:
+    if not scheme.needs_calibration or isinstance(calibration, Ranges):
         return
     if not calibration:
         raise ValueError(f"scheme {scheme.name!r} needs calibration pairs, got none")
@@ -122,7 +125,7 @@ def _check(scheme: schemes.Scheme, calibration: Sequence[Any], path: Path, size:
 def _convert(
     model: Generator,
     scheme: schemes.Scheme,
-    calibration: Sequence[tuple[FloatArray, FloatArray]],
+    calibration: Calibration,
     size: tuple[int, int],
     layers: Mapping[str, str] | None,
 ) -> Any:
@@ -140,13 +143,12 @@ def _convert(
     restore_clamps(graph)
     slices_for_splits(graph)
     if recipe.int8 == "weights and activations":
-        graph = quantize_module(graph, _NETWORK, calibration, activations=True, layers=layers)
+        graph = quantize_module(graph, _NETWORK, ranges_for(model, calibration), example, layers)
     elif recipe.int8 == "weights":
-        blank = [(example[0].numpy(), example[1].numpy())]
-        graph = quantize_module(graph, _NETWORK, blank, activations=False, layers=layers)
+        graph = quantize_module(graph, _NETWORK, None, example, layers)
     precision = getattr(ct.precision, recipe.precision)
     if layers is not None:
-        selects = _selects_float16(layer_weights(model, "NCHW"), layers)
+        selects = _selects_float16(layer_weights(model), layers)
         precision = ct.transform.FP16ComputePrecision(op_selector=selects)
     converted = ct.convert(
         torch.export.export(graph, example).run_decompositions({}),

@@ -14,6 +14,7 @@ from igf_mobile.backends.base import (
     Artifact,
     Backend,
     BackendUnavailable,
+    Calibration,
     FloatArray,
     Runner,
     channels_first,
@@ -26,6 +27,8 @@ from igf_mobile.files import atomic_path
 from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
 from igf_mobile.layers import identify, is_layer, layer_weights
 from igf_mobile.model import Generator
+from igf_mobile.observers import ranges_for
+from igf_mobile.ranges import Ranges
 
 _NETWORK = "model.hourglass"
 """The submodule that `w8` and `w8a8` quantize; the rest of the graph stays float."""
@@ -59,7 +62,8 @@ class _HalfGraph(ExportGraph):
 def _quantized(
     exported: Any,
     scheme: str,
-    calibration: Sequence[tuple[FloatArray, FloatArray]],
+    ranges: Ranges | None,
+    example: tuple[Any, ...],
     layers: Mapping[str, str] | None,
 ) -> Any:
     import torch
@@ -67,18 +71,17 @@ def _quantized(
 
     from igf_mobile.xnnpack_quantizer import StaticQuantizer, WeightQuantizer
 
-    quantizer = WeightQuantizer(_NETWORK) if scheme == "w8" else StaticQuantizer(_NETWORK, layers)
+    quantizer = WeightQuantizer(_NETWORK) if scheme == "w8" else StaticQuantizer(_NETWORK, ranges, layers)
     prepared = prepare_pt2e(exported, quantizer)
     with torch.no_grad():
-        for guidance, mask in calibration[:1] if scheme == "w8" else calibration:
-            prepared(*(torch.from_numpy(channels_last(x)) for x in (guidance, mask)))
+        prepared(*example)  # lets the weights' observers see them
     return convert_pt2e(prepared)
 
 
 def export(
     model: Generator,
     scheme: str,
-    calibration: Sequence[tuple[FloatArray, FloatArray]],
+    calibration: Calibration,
     path: Path,
     metadata: Mapping[str, str],
     size: tuple[int, int] = (512, 512),
@@ -99,7 +102,8 @@ def export(
     restore_clamps(graph)
     slices_for_splits(graph)
     if scheme in ("w8", "w8a8") or layers is not None:
-        graph = _quantized(graph, scheme, calibration or [_blank(size)], layers)
+        ranges = ranges_for(model, calibration) if scheme != "w8" else None
+        graph = _quantized(graph, scheme, ranges, example, layers)
     partitioners: list[Any] = [XnnpackPartitioner()]
     if scheme == "w8":
         partitioners.insert(0, XnnpackDynamicallyQuantizedPartitioner())
@@ -118,10 +122,6 @@ def export(
     inputs, outputs = tensor_specs(size, "NHWC")
     notes = _NOTES.get(scheme, ())
     return Artifact(path, "executorch", scheme, inputs, outputs, delegated, fallback, quantized, notes, found)
-
-
-def _blank(size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
-    return np.zeros((1, 3, *size), np.float32), np.zeros((1, 1, *size), np.float32)
 
 
 def _short(target: object) -> str:

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from igf_mobile import recipes
+from igf_mobile import recipes, tflite_ranges
 from igf_mobile.backends.base import (
     INPUTS,
     OUTPUTS,
     Artifact,
     Backend,
     BackendUnavailable,
+    Calibration,
     FloatArray,
     Runner,
     channels_first,
@@ -28,12 +29,13 @@ from igf_mobile.files import atomic_path
 from igf_mobile.graph import ExportGraph
 from igf_mobile.layers import layer_weights
 from igf_mobile.model import Generator
+from igf_mobile.observers import ranges_for
 
 _NETWORK = r"Hourglass_hourglass"
 """Part of the name of every operator of the network proper; the rest of the graph stays float."""
 
-_EDGE = r"JoinedConv_head;1?$"
-"""The addition that brings the corrections back to the float part."""
+_EDGE = r"JoinedConv_head;\d*;$"
+"""The addition that brings the corrections back to the float part; a scope ends in `;`."""
 
 _FIXED = r"BlockGenerator_model/(?!.*Hourglass_hourglass)"
 """Convolutions with constant kernels, whose weights are exact in float16."""
@@ -120,24 +122,15 @@ def _float_model(model: Generator, size: tuple[int, int]) -> bytes:
 
 
 def _quantized(
-    content: bytes, rules: list[dict[str, Any]], calibration: Sequence[tuple[FloatArray, FloatArray]]
+    content: bytes, rules: list[dict[str, Any]], model: Generator, calibration: Calibration
 ) -> bytes:
     from ai_edge_quantizer import quantizer
-    from ai_edge_quantizer.utils.qsv_utils import min_max_update
 
     tool = quantizer.Quantizer(bytearray(content), _half(_FIXED) + rules)
     if not tool.need_calibration:
         return bytes(tool.quantize().quantized_model)
-    samples = [
-        {"args_0": channels_last(guidance), "args_1": channels_last(mask)} for guidance, mask in calibration
-    ]
-    # One sample at a time, merged by minimum and maximum: in one call the tool takes a moving average
-    # that keeps 95 % of the first sample's ranges (measured: 19 dB of alpha instead of 36).
-    merged: dict[str, Any] = {}
-    for sample in samples:
-        for tensor, ranges in tool.calibrate({"serving_default": [sample]}, num_threads=1).items():
-            merged[tensor] = min_max_update(merged[tensor], ranges) if tensor in merged else ranges
-    return bytes(tool.quantize(merged).quantized_model)
+    ranges = tflite_ranges.tensor_ranges(content, model, ranges_for(model, calibration))
+    return bytes(tool.quantize(ranges).quantized_model)
 
 
 def _finish(content: bytes, metadata: Mapping[str, str]) -> bytes:
@@ -258,7 +251,7 @@ def _constant_tensors(path: Path) -> set[int]:
 def export(
     model: Generator,
     scheme: str,
-    calibration: Sequence[tuple[FloatArray, FloatArray]],
+    calibration: Calibration,
     path: Path,
     metadata: Mapping[str, str],
     size: tuple[int, int] = (512, 512),
@@ -269,9 +262,9 @@ def export(
 
     content = _float_model(model, size)
     if layers is not None:
-        content = _quantized(content, _mixed(content, model, layers), calibration)
+        content = _quantized(content, _mixed(content, model, layers), model, calibration)
     elif scheme != "fp32":
-        content = _quantized(content, _recipe(scheme), calibration)
+        content = _quantized(content, _recipe(scheme), model, calibration)
     with atomic_path(path) as temporary:
         temporary.write_bytes(_finish(content, metadata))
     delegated, fallback, quantized = _operators(path)

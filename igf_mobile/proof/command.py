@@ -114,10 +114,14 @@ def evaluate(
 def _evaluate_artifacts(
     build: Path, weights: Path, cases: "list[EvalCase]", cache: "Cache", json_: bool
 ) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     from igf_mobile.proof.artifacts import measure_artifacts, table_rows
+    from igf_mobile.proof.bars import Bars
 
     screen = Console(stderr=True)
-    with _Bars(screen, len(cases)) as bars:
+    with Bars(screen, len(cases)) as bars:
         result = measure_artifacts(build, weights, cases, cache, bars.advance)
     if json_:
         print(json.dumps(result, indent=1))

@@ -126,7 +126,7 @@ class Simulation:
         """Node -> which of its inputs are rounded, and whether its output is; as the export annotates."""
         for node in self._graph.graph.nodes:
             node.meta.pop(_ANNOTATION, None)
-        StaticQuantizer(_NETWORK, layers).annotate(self._graph)
+        StaticQuantizer(_NETWORK, layers=layers).annotate(self._graph)
         weights_only = [name for name, precision in layers.items() if precision == WEIGHTS]
         rounding: dict[Node, tuple[set[Node], bool]] = {}
         for node in self._graph.graph.nodes:

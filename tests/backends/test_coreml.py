@@ -8,6 +8,7 @@ import shutil
 import struct
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from igf_mobile.files import sha256_of, size_of
 from igf_mobile.layers import identify, layer_names, layer_weights
 from igf_mobile.metrics import sqnr_db
 from igf_mobile.model import Generator
+from igf_mobile.observers import observe
+from igf_mobile.quantize.artifact_scales import disagreements
 from igf_mobile.recipes import Recipe
 from igf_mobile.samples import load_samples
 
@@ -438,3 +441,12 @@ def test_the_layers_are_the_checkpoints(model: Generator, exported: Exporter, sc
     if scheme == "w8a8":
         darker = expected_layers(model, "NCHW", [(0.2 * guidance, mask) for guidance, mask in photographs()])
         assert any("the int8 range of its input" in s for s in check_contents("x", scheme, layers, darker))
+
+
+def test_its_scales_are_those_of_the_shared_table(model: Generator, exported: Exporter) -> None:
+    path, ranges = exported("w8a8").path, observe(model, photographs())[0]
+    assert disagreements(path, "coreml", model, ranges) == []
+    low, high = ranges["encode_8.relu:relu"]
+    wrong = replace(ranges, table={**ranges.table, "encode_8.relu:relu": (low, 1.01 * high)})
+    found = disagreements(path, "coreml", model, wrong)
+    assert {s.split(": ")[1] for s in found} == {"encode_16.0", "shortcut_8.0"}

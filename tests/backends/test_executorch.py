@@ -6,6 +6,7 @@ An export takes 25 to 50 s of processor time; fp32 and w8a8 are in the fast suit
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from igf_mobile.errors import DamagedFile
 from igf_mobile.layers import layer_names
 from igf_mobile.metrics import sqnr_db
 from igf_mobile.model import Generator
+from igf_mobile.observers import observe
+from igf_mobile.quantize.artifact_scales import disagreements
 from igf_mobile.recipes import Recipe
 
 Pairs = list[tuple[FloatArray, FloatArray]]
@@ -350,3 +353,14 @@ def test_a_recipe_of_w8a8_gives_the_bytes_of_the_scheme(
     artifact = executorch.export(trained_like, "w8a8", photographs_64, path, metadata, SIZE, layers)
     assert artifact.layers == layers
     assert path.read_bytes() == exported("w8a8").path.read_bytes()
+
+
+def test_its_scales_are_those_of_the_shared_table(
+    trained_like: Generator, photographs_64: Pairs, exported: Exporter
+) -> None:
+    path, ranges = exported("w8a8").path, observe(trained_like, photographs_64)[0]
+    assert disagreements(path, "executorch", trained_like, ranges) == []
+    low, high = ranges["stem.relu:relu"]
+    wrong = replace(ranges, table={**ranges.table, "stem.relu:relu": (low, 1.01 * high)})
+    found = disagreements(path, "executorch", trained_like, wrong)
+    assert {s.split(": ")[1] for s in found} == {"encode_8.parts.0", "decode_4.fuse.parts.1"}

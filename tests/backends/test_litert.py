@@ -5,6 +5,7 @@ One conversion (40 s of processor time) serves all schemes; quantizing takes a s
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from igf_mobile.errors import DamagedFile
 from igf_mobile.layers import layer_names, layer_weights
 from igf_mobile.metrics import sqnr_db
 from igf_mobile.model import Generator
+from igf_mobile.observers import observe
+from igf_mobile.quantize.artifact_scales import disagreements
 from igf_mobile.recipes import Recipe
 from igf_mobile.tflite_layers import layers_found
 
@@ -328,3 +331,19 @@ def test_what_a_file_computes_with_is_read_from_the_file(trained_like: Generator
         assert found == dict.fromkeys(layers, precision)
     half = set(layers_found(exported("fp16").path.read_bytes(), weights).values())
     assert half == {"type 1 weights, type 0 activations"}
+
+
+def test_its_scales_are_those_of_the_shared_table(
+    trained_like: Generator, photographs_64: Pairs, exported: Exporter
+) -> None:
+    path, ranges = exported("w8a8").path, observe(trained_like, photographs_64)[0]
+    assert disagreements(path, "litert", trained_like, ranges) == []
+    low, high = ranges["encode_16.2:relu"]
+    wrong = replace(ranges, table={**ranges.table, "encode_16.2:relu": (low, 1.01 * high)})
+    found = disagreements(path, "litert", trained_like, wrong)
+    # who reads it, and who writes it
+    assert {sentence.split(": ")[1] for sentence in found} == {"encode_16.0", "encode_32.0", "shortcut_16.0"}
+
+
+def test_the_additions_to_the_float_part_are_float(exported: Exporter) -> None:
+    assert exported("w8a8").quantized["ADD"] == 9

@@ -1,0 +1,124 @@
+"""The network in PyTorch with int8's rounding: what LiteRT and ExecuTorch compute in `w8a8`, differentiable.
+
+Rounded are the weights (symmetric, a scale per output channel, the largest weight at 127, as both
+exporters do) and every tensor of a site (`sites`). Not rounded: biases, which are int32 there, and the
+requantization inside the kernels.
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.fx import Node
+
+from igf_mobile.graph import fold_batch_norms
+from igf_mobile.hourglass import JoinedConv
+from igf_mobile.model import Generator
+from igf_mobile.ranges import HIGHEST, LOWEST, Range, Ranges, grid, range_of
+from igf_mobile.sites import CONVOLUTION, Tap, activation_sites, trace
+from igf_mobile.start import Start
+
+_LEAST_WEIGHT_SCALE = 2.0**-16
+"""As `pt2e.INT8_WEIGHT`: of a channel without weights."""
+
+
+class FakeQuantHourglass(nn.Module):
+    """A `Hourglass` without batch norms whose weights and activations are rounded; scales can be learned.
+
+    Zero points stay where the ranges have them, so a tensor that is never negative loses no codes.
+    """
+
+    def __init__(self, network: nn.Module, ranges: Ranges) -> None:
+        """Trace `network`, a folded Hourglass, and round by `ranges`."""
+        super().__init__()
+        self.network = trace(network)
+        """Its parameters have the names of the Hourglass's."""
+        sites = activation_sites(self.network, "")
+        self.sites = tuple(sites.writer)
+        grids = [grid(*ranges[site]) for site in self.sites]
+        self.log_scales = nn.Parameter(torch.tensor([scale for scale, _ in grids]).log())
+        self.register_buffer("zero_points", torch.tensor([float(zero) for _, zero in grids]))
+        self._fixed = {self.sites.index(site) for site in sites.fixed}
+        self._index = {node: self.sites.index(site) for node, site in sites.of.items()}
+        convolutions = [node for node in self.network.graph.nodes if node.target is CONVOLUTION]
+        self._weights = {node.args[1] for node in convolutions}
+        self._tap = Tap(self.network, self._rounded)
+
+    def forward(self, guidance: Tensor, weak_mask: Tensor, start: Start) -> Tensor:
+        """As Hourglass."""
+        corrections: Tensor = self._tap.run(guidance, weak_mask, start)
+        return corrections
+
+    def table(self) -> dict[str, Range]:
+        """Site -> range, as it is now."""
+        scales, zeros = self.log_scales.detach().double().exp(), self.get_buffer("zero_points")
+        return {
+            site: range_of(float(scale), int(zero))
+            for site, scale, zero in zip(self.sites, scales, zeros, strict=True)
+        }
+
+    def _rounded(self, node: Node, value: Tensor) -> Tensor:
+        if node in self._weights:
+            return _rounded_weight(value)
+        index = self._index.get(node)
+        if index is None:
+            return value
+        scale, zero = self.log_scales[index : index + 1].exp(), self.get_buffer("zero_points")
+        if index in self._fixed:
+            scale = scale.detach()
+        # The gradient of a scale sums over all its values; LSQ (Esser et al. 2020) divides by this.
+        share = 1.0 / (value.numel() * HIGHEST) ** 0.5
+        return torch._fake_quantize_learnable_per_tensor_affine(
+            value, scale, zero[index : index + 1], LOWEST, HIGHEST, share
+        )
+
+
+def _rounded_weight(weight: Tensor) -> Tensor:
+    largest = weight.detach().abs().amax(dim=(1, 2, 3))
+    scales = (largest / HIGHEST).clamp(min=_LEAST_WEIGHT_SCALE)
+    zeros = torch.zeros_like(scales, dtype=torch.int32)
+    return torch.fake_quantize_per_channel_affine(weight, scales, zeros, 0, -HIGHEST, HIGHEST)
+
+
+def fake_quantized(model: Generator, ranges: Ranges) -> Generator:
+    """A generator in eval mode with the arithmetic of `w8a8`; `model` stays as it is."""
+    folded = fold_batch_norms(model)
+    folded.hourglass = FakeQuantHourglass(folded.hourglass, ranges)  # type: ignore[assignment]
+    return folded
+
+
+def unfolded(quantized: Generator, template: Generator) -> Generator:
+    """An ordinary generator with the weights of a fake-quantized one, not rounded.
+
+    Folding its batch norms, which are the identity but for their bias, gives the same weights to the bit.
+    So a network trained without norms is a checkpoint like any other.
+
+    Args:
+        quantized: from `fake_quantized`.
+        template: of the same width; only its shape is used.
+    """
+    network = quantized.hourglass
+    assert isinstance(network, FakeQuantHourglass)
+    result = copy.deepcopy(template)
+    tensors = dict(network.network.named_parameters())
+    with torch.no_grad():
+        for name, module in result.hourglass.named_modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight.copy_(tensors[f"{name}.weight"])
+                if module.bias is not None:
+                    module.bias.copy_(tensors[f"{name}.bias"])
+            elif isinstance(module, JoinedConv) and isinstance(module.norm, nn.BatchNorm2d):
+                _make_identity(module.norm, tensors[f"{name}.parts.0.bias"])
+            elif isinstance(module, nn.Sequential):
+                for i, norm in enumerate(module):
+                    if isinstance(norm, nn.BatchNorm2d):
+                        _make_identity(norm, tensors[f"{name}.{i - 1}.bias"])
+    return result
+
+
+def _make_identity(norm: nn.Module, bias: Tensor) -> None:
+    assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
+    nn.init.ones_(norm.weight)
+    norm.bias.copy_(bias)
+    norm.running_mean.zero_()
+    norm.running_var.fill_(1.0 - norm.eps)
