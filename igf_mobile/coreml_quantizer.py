@@ -87,9 +87,9 @@ class ModuleQuantizer(Quantizer):
                 continue
             sources = node.args[:1] if node.target is CONVOLUTION else node.args[:2]
             specs: dict[Node, QuantizationSpec] = {}
-            for source in sources if node in static and self.ranges is not None else ():
-                low, _ = self.ranges[sites.of[source]]
-                specs[source] = _UNSIGNED if low >= 0.0 else _SIGNED
+            if self.ranges is not None and node in static:
+                least = {source: self.ranges[sites.of[source]][0] for source in sources}
+                specs |= {s: _UNSIGNED if low >= 0.0 else _SIGNED for s, low in least.items()}
             if node.target is CONVOLUTION and self._is_int8(node):
                 specs[node.args[1]] = INT8_WEIGHT
             if specs:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from igf_mobile.backends.base import FloatArray
 
+_MOST_THREADS: int = numba.get_num_threads()
+
 
 def apply_coefficients(
     coefficients: FloatArray, guidance: NDArray[Any], threads: int | None = None
@@ -41,8 +43,7 @@ def apply_coefficients(
     alpha = np.empty((height, width), guidance.dtype)
     above, row_weight, _ = _positions(coefficients.shape[0], height)
     _, column_weight, starts = _positions(coefficients.shape[1], width)
-    most: int = numba.config.NUMBA_NUM_THREADS
-    numba.set_num_threads(min(threads or most, most))
+    numba.set_num_threads(min(threads or _MOST_THREADS, _MOST_THREADS))
     high, rounding = (255.0, 0.5) if guidance.dtype == np.uint8 else (1.0, 0.0)
     _kernel(
         # B in units of the guidance, so that no pixel has to be scaled.
@@ -69,7 +70,7 @@ def _positions(small: int, large: int) -> tuple[NDArray[np.int64], FloatArray, N
     return before, np.asarray(centres - before, np.float32), starts
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(parallel=True, fastmath=True, cache=True, nogil=True)
 def _kernel(
     coefficients: FloatArray,
     guidance: NDArray[Any],

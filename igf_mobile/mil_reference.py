@@ -102,7 +102,7 @@ class MilProgram:
 
     def weight(self, convolution: Any) -> FloatArray:
         """The weights (O,I,kh,kw) of one of the operations, unpacked."""
-        value = _argument(convolution.weight, self._weights)
+        value = _argument(convolution.weight, self.weights)
         return value.numpy() if isinstance(value, Tensor) else np.asarray(value, np.float32)
 
     def _evaluate_constants(self) -> dict[str, Tensor]:

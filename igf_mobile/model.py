@@ -7,7 +7,14 @@ from torch import Tensor, nn
 
 from igf_mobile.hourglass import SLOPE_UNIT, Hourglass
 from igf_mobile.start import Start, closed_form_start
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, channel_sum, planes, unit_clamp, upsample
+from igf_mobile.two_colour import (
+    COEFFICIENT_STRIDE,
+    channel_sum,
+    from_planes,
+    planes,
+    unit_clamp,
+    upsample,
+)
 
 STRIDE = 32
 """Height and width must be multiples of this: five stride-2 convolutions."""
@@ -83,7 +90,7 @@ class Generator(nn.Module):
         gate = 4.0 * alpha * (1.0 - alpha)
         slope = gate * (start.slope + SLOPE_UNIT * slope)
         offset = alpha - channel_sum(slope * start.image)
-        return torch.cat([slope, offset], dim=1).unflatten(2, corrections.shape[2:])
+        return from_planes(torch.cat([slope, offset], dim=1), corrections.shape[2:])
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> Matte:
         """Matte a batch. Shapes as in `coefficients`."""

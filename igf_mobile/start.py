@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from igf_mobile.colour_regression import colour_regression
-from igf_mobile.two_colour import planes, two_colour
+from igf_mobile.two_colour import from_planes, planes, two_colour
 
 ESTIMATES = 4
 """Channels of `Start.estimates`."""
@@ -52,7 +52,7 @@ def closed_form_start(image_lr: Tensor, mask_lr: Tensor) -> Start:
         two.slope,
         0.5 * (two.alpha_lr + regression.alpha_lr),
         mask_lr,
-        (0.5 * two.contrast + 0.5).unflatten(2, size),
-        estimates.unflatten(2, size),
-        torch.cat([image, estimates], dim=1).unflatten(2, size),
+        from_planes(0.5 * two.contrast + 0.5, size),
+        from_planes(estimates, size),
+        from_planes(torch.cat([image, estimates], dim=1), size),
     )

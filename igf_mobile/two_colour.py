@@ -82,6 +82,11 @@ def planes(x: Tensor) -> Tensor:
     return x.flatten(2)
 
 
+def from_planes(x: Tensor, size: torch.Size) -> Tensor:
+    """(B,C,h*w) -> (B,C,h,w)."""
+    return x.reshape(*x.shape[:2], *size)
+
+
 def two_colour(image_lr: Tensor, mask_lr: Tensor) -> TwoColour:
     """Fit the two-colour model in windows of 80 pixels.
 
@@ -89,19 +94,20 @@ def two_colour(image_lr: Tensor, mask_lr: Tensor) -> TwoColour:
         image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 4.
         mask_lr: (B,1,h,w) block means of the weak mask, [0,1].
     """
-    h, w = mask_lr.shape[2:]
+    size = mask_lr.shape[2:]
     image, mask = planes(image_lr), planes(mask_lr)
     inside = image * mask
-    sides = torch.cat([mask, 1.0 - mask, inside, image - inside], dim=1).unflatten(2, (h, w))
+    sides = from_planes(torch.cat([mask, 1.0 - mask, inside, image - inside], dim=1), size)
     # The window's area with the zero padding counted out is not needed: it cancels in F and G.
-    means = planes(_window_mean(F.avg_pool2d(sides, _COLOUR_STRIDE)))
+    grid = _window_mean(F.avg_pool2d(sides, _COLOUR_STRIDE))
+    means, cells_size = planes(grid), grid.shape[2:]
     share, other_share, masked, unmasked = torch.split(means, [1, 1, 3, 3], dim=1)
     foreground = masked / (share + _TINY)
     background = unmasked / (other_share + _TINY)
     trust = unit_clamp(share * _SHARE_GAIN) * unit_clamp(other_share * _SHARE_GAIN)
 
     cells = torch.cat([foreground - background, background, trust], dim=1)
-    grid = upsample(cells.unflatten(2, (h // _COLOUR_STRIDE, w // _COLOUR_STRIDE)), _COLOUR_STRIDE)
+    grid = upsample(from_planes(cells, cells_size), _COLOUR_STRIDE)
     contrast, background, trust = torch.split(planes(grid), [3, 3, 1], dim=1)
 
     squared = channel_sum(contrast * contrast) + _EPS

@@ -68,7 +68,7 @@ def time_frames(
         frames: how many.
         clock: seconds; injected by tests.
     """
-    from igf_mobile.matting import apply_in_strips
+    from igf_mobile.full_resolution import apply_coefficients
 
     if size[0] % 2 or size[1] % 2:
         raise ValueError(f"a frame of {size[1]} x {size[0]} has an odd side")
@@ -84,7 +84,7 @@ def time_frames(
             times.append(clock())
             coefficients = _last_channels(call()[1])
             times.append(clock())
-            alpha = apply_in_strips(coefficients, rgb)
+            alpha = apply_coefficients(coefficients, rgb)
             times.append(clock())
             over_colour(rgb, alpha)
             times.append(clock())

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from igf_mobile.errors import GateFailed, IgfError
 
@@ -126,6 +123,7 @@ def qat(
     from igf_mobile.checkpoint import DEFAULT_CHECKPOINT
     from igf_mobile.quantize import qat as training
     from igf_mobile.quantize.qat_state import QatConfig, load_state
+    from igf_mobile.train import STATE_FILE
     from igf_mobile.training_state import preset_config
 
     start = checkpoint or DEFAULT_CHECKPOINT
@@ -149,7 +147,7 @@ def qat(
     )
     config = QatConfig(train, observer, distil, range_lr)
     path = training.train(config)
-    first = load_state(run / training.STATE_FILE, config).first
+    first = load_state(run / STATE_FILE, config).first
     outcome = training.measure(start, first, path)
     if json_:
         print(json.dumps(dataclasses.asdict(outcome) | {"gains": outcome.gains}, indent=1))
@@ -166,6 +164,9 @@ def _print_rows(title: str, rows: "Sequence[Row]") -> None:
 
 
 def _print_dicts(title: str, rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(console.width, 120))
@@ -178,6 +179,9 @@ def _print_dicts(title: str, rows: list[dict[str, Any]]) -> None:
 @contextmanager
 def _progress(title: str, total: int) -> "Iterator[Callable[[str], None]]":
     """A bar on standard error that names what is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn(title), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=total)
