@@ -119,7 +119,7 @@ def _invalid(row: Row) -> list[str]:
     if row.duration_s is None or row.duration_s < _LEAST_S:
         reasons.append(f"the steady part took {row.duration_s or 0:.1f} s, {_LEAST_S:.0f} are needed")
     if row.parity is None:
-        reasons.append("parity was not checked: the build has no device_case")
+        reasons.append("parity was not checked: the build has no device_case with limits for it")
     elif not row.parity.passed:
         reasons.append("parity failed")
     return reasons

@@ -56,7 +56,9 @@ def test_the_report_is_one_that_igf_report_takes(build: Path, manifest: Manifest
         ("fake-fp32 on cpu, 1 thread", True),
         ("fake-fp32 on cpu, 2 threads", False),
     ]
-    assert read.runs[1].invalid_reasons == ("parity was not checked: the build has no device_case",)
+    assert read.runs[1].invalid_reasons == (
+        "parity was not checked: the build has no device_case with limits for it",
+    )
     sustained = read.runs[0].sustained
     assert sustained is not None and (sustained.share_within_16_7_ms, sustained.share_within_33_3_ms) == (
         0.5,
@@ -114,6 +116,9 @@ def test_a_case_that_does_not_fit_is_damaged(case: Path, tmp_path: Path) -> None
     alpha = np.linspace(0, 1, 9, dtype=np.float32)
     with pytest.raises(DamagedFile, match="has 16 pixels, the artifact gives 9"):
         golden.check([alpha], case, "fake", "w8")
-    with pytest.raises(DamagedFile, match="no golden case for fake-fp16"):
-        golden.check([alpha], case, "fake", "fp16")
+    assert golden.check([alpha], case, "fake", "fp16") is None
+    assert golden.check([alpha], case, "other", "w8") is None
+    (case / golden.FOLDER / "case.json").write_text("[]")
+    with pytest.raises(DamagedFile, match="no golden case"):
+        golden.check([alpha], case, "fake", "w8")
     assert golden.check([alpha], tmp_path / "elsewhere", "fake", "w8") is None
