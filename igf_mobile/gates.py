@@ -12,7 +12,7 @@ from igf_mobile import backends, composites, recipes
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.contents.check import check_contents, match
 from igf_mobile.contents.layers import Layer
-from igf_mobile.errors import DamagedFile
+from igf_mobile.errors import IgfError
 from igf_mobile.files import sha256_of, write_text
 from igf_mobile.manifest import ArtifactRecord, Manifest, check_files
 from igf_mobile.parity import Tolerance, failures, tolerance_rows
@@ -149,7 +149,7 @@ def check_layers(
         return [], []
     try:
         layers = backend.layers(folder / record.file)
-    except (ValueError, DamagedFile) as error:
+    except (ValueError, IgfError) as error:
         return [f"{record.backend}-{record.scheme}: {record.file}: {error}"], []
     return check_contents(record.file, record.scheme, layers, expected), match(layers, expected)
 

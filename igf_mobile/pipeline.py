@@ -402,9 +402,10 @@ def verify_build(
         progress(f"{job.name}: running")
         try:
             with output_to(folder / LOG):
+                # first, since it also says what is wrong with a file that does not run
+                failures += inside.check(record, folder) if inside else []
                 parity, sentences = _verify_one(record, job, manifest, folder, proof, cache)
                 record = replace(record, parity=parity)
-                sentences += inside.check(record, folder) if inside else []
         except BackendUnavailable as reason:
             record, sentences = replace(record, ran_on=f"not run: {reason}", parity=None), []
         except (IgfError, RuntimeError) as error:
