@@ -133,7 +133,7 @@ def _convert(
     from igf_mobile.coreml_quantizer import quantize_module
     from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
 
-    recipe = _RECIPES.get(scheme.name, _MIXED[scheme.activations])
+    recipe = _RECIPES.get(scheme.name) or _MIXED[scheme.activations]
     example = (torch.zeros(1, 3, *size), torch.zeros(1, 1, *size))
     graph = torch.export.export(ExportGraph(model), example).module()
     restore_clamps(graph)
