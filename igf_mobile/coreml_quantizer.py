@@ -81,9 +81,10 @@ class ModuleQuantizer(Quantizer):
                 continue
             sources = node.args[:1] if node.target is _CONVOLUTION else node.args[:2]
             specs: dict[Node, QuantizationSpec] = {}
-            for source in sources if self.ranges is not None else ():
-                low, _ = self.ranges[sites.of[source]]
-                specs[source] = _UNSIGNED if low >= 0.0 else _SIGNED
+            if self.ranges is not None:
+                for source in sources:
+                    low, _ = self.ranges[sites.of[source]]
+                    specs[source] = _UNSIGNED if low >= 0.0 else _SIGNED
             if node.target is _CONVOLUTION:
                 specs[node.args[1]] = INT8_WEIGHT
             if specs:

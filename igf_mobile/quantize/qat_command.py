@@ -126,6 +126,7 @@ def qat(
     from igf_mobile.checkpoint import DEFAULT_CHECKPOINT
     from igf_mobile.quantize import qat as training
     from igf_mobile.quantize.qat_state import QatConfig, load_state
+    from igf_mobile.train import STATE_FILE
     from igf_mobile.training_state import preset_config
 
     start = checkpoint or DEFAULT_CHECKPOINT
@@ -149,7 +150,7 @@ def qat(
     )
     config = QatConfig(train, observer, distil, range_lr)
     path = training.train(config)
-    first = load_state(run / training.STATE_FILE, config).first
+    first = load_state(run / STATE_FILE, config).first
     outcome = training.measure(start, first, path)
     if json_:
         print(json.dumps(dataclasses.asdict(outcome) | {"gains": outcome.gains}, indent=1))
