@@ -49,6 +49,11 @@ class FakeQuantHourglass(nn.Module):
         corrections: Tensor = self._tap.run(guidance, weak_mask, start)
         return corrections
 
+    def train(self, mode: bool = True) -> "FakeQuantHourglass":
+        """The graph computes the same in both modes, and what `torch.export` gives refuses to be told."""
+        self.training = mode
+        return self
+
     def table(self) -> dict[str, Range]:
         """Site -> range, as it is now."""
         scales, zeros = self.log_scales.detach().double().exp(), self.get_buffer("zero_points")

@@ -24,7 +24,7 @@ def sites(trained_like: Generator) -> Sites:
 
 
 def test_every_convolution_reads_and_every_tensor_has_a_site(sites: Sites) -> None:
-    assert {"stem.parts.0:input", "encode_16.2:relu", "hourglass:cat.1", "slope_head:conv2d"} <= set(
+    assert {"stem.parts.0:input", "encode_16.2:relu", "hourglass:cat", "head:add"} <= set(
         sites.writer
     )
     assert sites.fixed == {"hourglass:sigmoid", "hourglass:sigmoid.1"}

@@ -132,7 +132,7 @@ def test_another_float_checkpoint_does_not_continue(start: Path, tmp_path: Path,
     qat.train(config(start, tmp_path, 1), batches, [])
     model, info = load_checkpoint(start)
     with torch.no_grad():
-        model.hourglass.slope_head.weight.mul_(1.01)
+        model.hourglass.head.parts[0].weight.mul_(1.01)
     other = tmp_path / "float.safetensors"
     save_checkpoint(other, model, info)
     with pytest.raises(IgfError, match="is not the checkpoint that the run began with"):
