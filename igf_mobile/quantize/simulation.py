@@ -2,9 +2,10 @@
 
 The annotations are those of the ExecuTorch export (`xnnpack_quantizer`), the ranges those that its
 observers find on the calibration set, found once; LiteRT rounds at the same places. What is not the
-export's: a range is that of the network in `w8a8` throughout (a concatenation shares one among its
-parts), and biases stay float32. All layers in `w8a8` had 1.01287 of the float network's SAD here and 1.01284
-in the .pte (checkpoint 0.2.0, proof set); `igf sensitivity` prints the two beside each other.
+export's: a range is that of the network in `w8a8` throughout (there an upsampling or a concatenation
+shares one with what it reads), and biases stay float32. All layers in `w8a8` had 1.01287 of the float
+network's SAD here and 1.01284 in the .pte (checkpoint 0.2.0, proof set); `igf sensitivity` prints the two
+beside each other.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -51,7 +51,15 @@ Exporter = Callable[[str], Artifact]
 # photographs at 128 x 128 with random corrections of about 0.15. Measured: fp32 130.0 and 123.7, fp16 51.1
 # and 40.1, w8 41.0 and 29.7, w8a8 36.1 and 26.4. One scale doubled, red and blue swapped, the mask dropped
 # or a shift by a pixel all fall below the least of them.
-LIMITS = {"fp32": (127.0, 120.5), "fp16": (48.0, 37.0), "w8": (38.0, 26.5), "w8a8": (33.0, 23.0)}
+# p4 is far from float with random weights (16.7 and 7.1 with the same palettes in PyTorch), so its limits tell
+# no shift by a pixel.
+LIMITS = {
+    "fp32": (127.0, 120.5),
+    "fp16": (48.0, 37.0),
+    "w8": (38.0, 26.5),
+    "w8a8": (33.0, 23.0),
+    "p4": (13.5, 4.0),
+}
 
 
 def _resized(image: FloatArray) -> Tensor:
@@ -128,7 +136,9 @@ def test_parity_with_the_float_model(scheme: str, model: Generator, exported: Ex
 def test_limits_catch_wrong_inputs(model: Generator) -> None:
     guidance, mask = photographs()[0]
     alpha, coefficients = float_outputs(model, (guidance, mask))
-    loosest_alpha, loosest_coefficients = (min(limits[i] for limits in LIMITS.values()) for i in (0, 1))
+    loosest_alpha, loosest_coefficients = (
+        min(limits[i] for scheme, limits in LIMITS.items() if scheme != "p4") for i in (0, 1)
+    )
     assert sqnr_db(alpha, np.roll(alpha, 1, axis=3)) < loosest_alpha
     for mutant in ((guidance[:, ::-1].copy(), mask), (guidance, np.zeros_like(mask))):
         assert sqnr_db(coefficients, float_outputs(model, mutant)[1]) < loosest_coefficients
