@@ -51,7 +51,8 @@ def read_operators(content: bytes) -> list[Operator]:
             types = tuple(graph.tensors[i].type for i in (source, constant, stored))
             precision = _precision(schema.TensorType, *types)
         reads = tuple(made_by[i] for i in op.inputs if i in made_by)
-        scope = "".join(f"{(graph.tensors[i].name or b"").decode()};" for i in op.outputs)
+        named = [graph.tensors[i].name or b"" for i in op.outputs]
+        scope = "".join(f"{name.decode()};" for name in named)
         operators.append(Operator(kind, scope, reads, weights, precision))
         made_by |= dict.fromkeys(op.outputs, index)
     return operators

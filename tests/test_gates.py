@@ -192,8 +192,11 @@ def test_check_build_names_what_does_not_belong(fake: Any, healthy_build: Path, 
         stale = dataclasses.replace(
             manifest, **{kind: dataclasses.replace(getattr(manifest, kind), sha256="f" * 64)}
         )
-        (sentence,) = gates.check_build(stale, healthy_build, fake.checkpoint)
+        sentence, *others = gates.check_build(stale, healthy_build, fake.checkpoint)
         assert sentence.startswith(f"the build's {kind} set is ffffffffffff, this package has ")
+        assert ["the activation ranges were observed on" in s for s in others] == [True] * (
+            kind == "calibration"
+        )
 
 
 def test_tolerances_are_written_a_row_a_line(healthy_build: Path, tmp_path: Path) -> None:

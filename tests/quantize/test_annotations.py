@@ -12,6 +12,7 @@ from igf_mobile.coreml_quantizer import ModuleQuantizer
 from igf_mobile.graph import ExportGraph
 from igf_mobile.layers import layer_names
 from igf_mobile.model import Generator
+from igf_mobile.observers import observe
 from igf_mobile.pt2e import CONVOLUTION, layer_name
 from igf_mobile.recipes import Recipe
 from igf_mobile.xnnpack_quantizer import StaticQuantizer
@@ -27,17 +28,19 @@ def graph(trained_like: Generator, photographs: Callable[..., Pairs]) -> GraphMo
 
 
 @pytest.fixture
-def annotate(graph: GraphModule, photographs: Callable[..., Pairs]) -> Callable[..., dict[Node, Any]]:
+def annotate(
+    graph: GraphModule, trained_like: Generator, photographs: Callable[..., Pairs]
+) -> Callable[..., dict[Node, Any]]:
     """(quantizer, layers) -> node -> its annotation."""
-    pairs = [tuple(torch.from_numpy(x) for x in pair) for pair in photographs((64, 64))[:1]]
+    ranges = observe(trained_like, photographs((64, 64))[:1])[0]
 
     def run(quantizer: str, layers: dict[str, str] | None) -> dict[Node, Any]:
         for node in graph.graph.nodes:
             node.meta.pop("quantization_annotation", None)
         if quantizer == "xnnpack":
-            StaticQuantizer("model.hourglass", layers).annotate(graph)
+            StaticQuantizer("model.hourglass", layers=layers).annotate(graph)
         else:
-            ModuleQuantizer("model.hourglass", pairs, True, layers).annotate(graph)  # type: ignore[arg-type]
+            ModuleQuantizer("model.hourglass", ranges, layers).annotate(graph)
         metas = {node: node.meta.get("quantization_annotation") for node in graph.graph.nodes}
         return {node: found for node, found in metas.items() if found is not None}
 

@@ -24,9 +24,7 @@ def sites(trained_like: Generator) -> Sites:
 
 
 def test_every_convolution_reads_and_every_tensor_has_a_site(sites: Sites) -> None:
-    assert {"stem.parts.0:input", "encode_16.2:relu", "hourglass:cat", "head:add"} <= set(
-        sites.writer
-    )
+    assert {"stem.parts.0:input", "encode_16.2:relu", "hourglass:cat", "head:add"} <= set(sites.writer)
     assert sites.fixed == {"hourglass:sigmoid", "hourglass:sigmoid.1"}
     # fused into their ReLU, so without a site of their own
     assert not {"encode_16.0:conv2d", "stem:add"} & set(sites.writer)
