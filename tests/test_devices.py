@@ -8,6 +8,7 @@ from typing import Any
 
 import device_reports
 import pytest
+from rich.console import Console
 
 from igf_mobile import cli, report
 from igf_mobile.device_fixture import fixture_report
@@ -244,7 +245,7 @@ def test_the_command_takes_any_number_of_reports(build: Path) -> None:
 def test_the_command_fails_on_a_regression(
     build: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_screen", type(cli._screen)(stderr=True))
+    monkeypatch.setattr(cli, "_screen", Console(stderr=True))
     new = device_reports.save(runs_of(build, scale=1.5), build / "new.json")
     old = device_reports.save(runs_of(build), build / "old.json")
     assert igf(build, "--devices", new, "--against", old) == 1

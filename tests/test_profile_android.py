@@ -7,6 +7,7 @@ from typing import Any
 
 import device_reports
 import pytest
+from rich.console import Console
 
 from igf_mobile import cli, report
 from igf_mobile.errors import IgfError
@@ -113,7 +114,7 @@ def phone(
     monkeypatch.setattr(
         report, "strips", lambda folder, run: []
     )  # the mattes' pictures have tests of their own
-    monkeypatch.setattr(cli, "_screen", type(cli._screen)(stderr=True))
+    monkeypatch.setattr(cli, "_screen", Console(stderr=True))
     return Phone(tmp_path, capfd)
 
 

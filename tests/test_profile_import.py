@@ -8,6 +8,7 @@ from typing import Any
 
 import device_reports
 import pytest
+from rich.console import Console
 
 from igf_mobile import cli, report
 from igf_mobile.device_fixture import fixture_report
@@ -42,7 +43,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
         return build / "report.html"
 
     monkeypatch.setattr(report, "rewrite_report", merge)
-    monkeypatch.setattr(cli, "_screen", type(cli._screen)(stderr=True))
+    monkeypatch.setattr(cli, "_screen", Console(stderr=True))
     return desk
 
 

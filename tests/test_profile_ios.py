@@ -7,6 +7,7 @@ from typing import Any
 
 import device_reports
 import pytest
+from rich.console import Console
 
 from igf_mobile import cli, report
 from igf_mobile.profile import ios
@@ -90,7 +91,7 @@ def mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     monkeypatch.setenv("PATH", f"{bin_}:/usr/bin:/bin")
     monkeypatch.setenv("FAKE_XCODE", str(tmp_path))
     monkeypatch.setattr(report, "rewrite_report", lambda build, reports: build / "report.html")
-    monkeypatch.setattr(cli, "_screen", type(cli._screen)(stderr=True))
+    monkeypatch.setattr(cli, "_screen", Console(stderr=True))
     return Mac(tmp_path, capfd)
 
 

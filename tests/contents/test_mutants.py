@@ -96,10 +96,15 @@ def tree_of(path: Path) -> Any:
 
 
 def convolutions(tree: Any) -> list[Any]:
+    """In int8, dense."""
     from ai_edge_litert import schema_py_generated as schema
 
+    (graph,), conv = tree.subgraphs, schema.BuiltinOperator.CONV_2D
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in tree.operatorCodes]
-    return [o for o in tree.subgraphs[0].operators if codes[o.opcodeIndex] == schema.BuiltinOperator.CONV_2D]
+    int8 = schema.TensorType.INT8
+    return [
+        o for o in graph.operators if codes[o.opcodeIndex] == conv and graph.tensors[o.inputs[0]].type == int8
+    ]
 
 
 def weights_of(tree: Any, outputs: int, inputs: int) -> Any:
@@ -220,7 +225,7 @@ def test_of_another_checkpoint(small: Small, trained_like: Generator, tmp_path: 
     path = tmp_path / FILE
     shutil.copy(small.folder / FILE, path)
     tree = tree_of(path)
-    assert len(tflite.layers(path)) == 26
+    assert sum(layer.number == "int8" for layer in tflite.layers(path)) == 26
     tensor = weights_of(tree, 8, 8)
     tree.buffers[tensor.buffer].data = (tree.buffers[tensor.buffer].data.view(np.int8) // 2).view(np.uint8)
     folder = tmp_path / "build"

@@ -52,7 +52,7 @@ def converted(model: Generator, pairs: Pairs, layers: dict[str, str]) -> list[Fl
     graph: Any = torch.export.export(ExportGraph(model, "NHWC"), tensors[0]).module()
     restore_clamps(graph)
     slices_for_splits(graph)
-    prepared = prepare_pt2e(graph, StaticQuantizer("model.hourglass", layers))
+    prepared = prepare_pt2e(graph, StaticQuantizer("model.hourglass", layers=layers))
     with torch.no_grad():
         for pair in tensors:
             prepared(*pair)
