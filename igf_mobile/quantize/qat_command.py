@@ -101,7 +101,7 @@ def qat(
     steps: Annotated[int, typer.Option(help="Optimiser steps.", min=1)] = 600,
     batch_size: Annotated[int, typer.Option(min=1)] = 8,
     crop: Annotated[int, typer.Option(help="Side of the crops, a multiple of 32.")] = 256,
-    lr: Annotated[float, typer.Option(help="Peak learning rate of the weights.")] = 1e-4,
+    lr: Annotated[float, typer.Option(help="Peak learning rate of the weights.")] = 2e-5,
     range_lr: Annotated[float, typer.Option(help="Peak learning rate of the scales' logarithms.")] = 3e-4,
     distil: Annotated[
         float,

@@ -97,14 +97,9 @@ def new_state(config: QatConfig, first: Ranges | None = None) -> QatState:
     network = student.hourglass
     assert isinstance(network, FakeQuantHourglass)
     averaged.requires_grad_(False)
-    weights = []
-    for name, parameter in network.network.named_parameters():
-        # A sum of convolutions has one bias: the first one's.
-        parameter.requires_grad_(
-            not (name.endswith(".bias") and ".parts." in name and ".parts.0." not in name)
-        )
-        weights += [parameter] if parameter.requires_grad else []
-    groups = [{"params": weights}, {"params": [network.log_scales]}]
+    for parameter in network.network.parameters():
+        parameter.requires_grad_(True)
+    groups = [{"params": list(network.network.parameters())}, {"params": [network.log_scales]}]
     adam = torch.optim.Adam(groups, lr=config.train.lr, betas=config.train.betas)
     return QatState(teacher.requires_grad_(False), student, averaged, adam, first)
 

@@ -51,9 +51,9 @@ def batches(photographs: Any) -> Any:
     return from_step
 
 
-def config(start: Path, run: Path, steps: int = 3, **changes: Any) -> QatConfig:
+def config(start: Path, run: Path, steps: int = 3, lr: float = 1e-3, **changes: Any) -> QatConfig:
     train = preset_config(
-        "fast", "no data", run, init=str(start), steps=steps, batch_size=3, crop=SIZE, lr=1e-3, warmup_steps=0,
+        "fast", "no data", run, init=str(start), steps=steps, batch_size=3, crop=SIZE, lr=lr, warmup_steps=0,
         ema_decay=0.5, validate_every=0, log_every=1,
     )  # fmt: skip
     return QatConfig(train, **changes)
@@ -97,8 +97,8 @@ def test_a_killed_run_goes_on_with_the_same_bits(start: Path, tmp_path: Path, ba
     assert lines == [1, 2, 3, 4]
 
 
-def test_training_comes_nearer_to_the_teacher(start: Path, tmp_path: Path, batches: Any) -> None:
-    wanted = config(start, tmp_path, 12)
+def test_training_mends_ranges_that_clip(start: Path, tmp_path: Path, batches: Any) -> None:
+    wanted = config(start, tmp_path, 30, lr=1e-5, observer="percentile-99.9", range_lr=1e-2)
     state = qat_state.new_state(wanted)
     path = qat.train(wanted, batches, [])
     learned, info = load_checkpoint(path)
