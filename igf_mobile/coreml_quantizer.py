@@ -15,7 +15,7 @@ from torchao.quantization.pt2e import HistogramObserver
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
 
-from igf_mobile.pt2e import CONVOLUTION, INT8_WEIGHT, is_inside, layer_name, static_nodes
+from igf_mobile.pt2e import CONVOLUTION, INT8_WEIGHT, is_edge, is_inside, layer_name, static_nodes
 from igf_mobile.pt2e_ranges import fix_ranges
 from igf_mobile.ranges import Ranges
 from igf_mobile.recipes import FLOAT
@@ -84,6 +84,8 @@ class ModuleQuantizer(Quantizer):
         static = static_nodes(model, self.module, self.layers) if self.ranges is not None else []
         for node in model.graph.nodes:
             if node.target not in (CONVOLUTION, _ADDITION) or not is_inside(node, self.module):
+                continue
+            if is_edge(node, self.module):
                 continue
             sources = node.args[:1] if node.target is CONVOLUTION else node.args[:2]
             specs: dict[Node, QuantizationSpec] = {}

@@ -33,6 +33,11 @@ def is_inside(node: Node, module: str) -> bool:
     )
 
 
+def is_edge(node: Node, module: str) -> bool:
+    """Does the node add the parts of the head? The sum leaves the network, and is float in every runtime."""
+    return node.target is torch.ops.aten.add.Tensor and is_inside(node, f"{module}.head")
+
+
 def layer_name(convolution: Node) -> str:
     """The layer a convolution was traced from, as `layers.layer_names` has it."""
     *_, (innermost, _) = convolution.meta["nn_module_stack"].values()

@@ -18,12 +18,12 @@ _ANNOTATION = "quantization_annotation"
 
 
 RESIZED = 1.0037
-"""What an upsampling writes has a range wider by this than its source's: ExecuTorch resizes in float and quantizes
+"""In ExecuTorch what an upsampling writes has a range wider by this than its source's: it resizes in float and quantizes
 again. On one scale a mean of int8 values often lies half-way between two steps, and which way it goes is up to the
 last bit of the kernel: x86 and Arm differed by up to 0.048 of alpha."""
 
 
-def fix_ranges(model: GraphModule, module: str, ranges: Ranges) -> None:
+def fix_ranges(model: GraphModule, module: str, ranges: Ranges, resized: float = 1.0) -> None:
     """Give every annotated activation of a submodule its range's scale and zero point, in place.
 
     Weights keep their observer, and shared annotations stay shared: what shares a scale is one site.
@@ -32,6 +32,7 @@ def fix_ranges(model: GraphModule, module: str, ranges: Ranges) -> None:
         model: the exported graph, annotated.
         module: the submodule's dotted name.
         ranges: of all its sites.
+        resized: the range of what an upsampling writes, as a share of its source's.
 
     Raises:
         IgfError: an annotated tensor has no range.
@@ -42,7 +43,7 @@ def fix_ranges(model: GraphModule, module: str, ranges: Ranges) -> None:
         if node not in sites.of or not isinstance(spec, QuantizationSpec):
             return spec
         low, high = ranges[sites.of[node]]
-        factor = RESIZED if is_resized(node) else 1.0
+        factor = resized if is_resized(node) else 1.0
         return _fixed(spec, (factor * low, factor * high))
 
     for node in model.graph.nodes:

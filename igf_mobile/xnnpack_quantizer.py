@@ -19,8 +19,8 @@ from torchao.quantization.pt2e.quantizer import (
     SharedQuantizationSpec,
 )
 
-from igf_mobile.pt2e import CONVOLUTION, INT8_WEIGHT, is_inside, static_nodes
-from igf_mobile.pt2e_ranges import fix_ranges
+from igf_mobile.pt2e import CONVOLUTION, INT8_WEIGHT, is_edge, is_inside, static_nodes
+from igf_mobile.pt2e_ranges import RESIZED, fix_ranges
 from igf_mobile.ranges import Ranges
 
 _ATEN = torch.ops.aten
@@ -96,6 +96,8 @@ class StaticQuantizer(Quantizer):
             if node.target is CONVOLUTION:
                 source, weight = node.args[:2]
                 _annotate(node, {source: _ACTIVATION, weight: INT8_WEIGHT})
+            elif is_edge(node, self.module):
+                continue
             elif node.target in _ARITHMETIC and all(isinstance(a, Node) for a in node.args[:2]):
                 _annotate(node, dict.fromkeys(node.args[:2], _ACTIVATION))
             elif node.target is _CONCATENATION:
@@ -113,7 +115,7 @@ class StaticQuantizer(Quantizer):
                     {source: _ACTIVATION}, shared, _annotated=True
                 )
         if self.ranges is not None:
-            fix_ranges(model, self.module, self.ranges)
+            fix_ranges(model, self.module, self.ranges, RESIZED)
         return model
 
     def validate(self, model: GraphModule) -> None:
