@@ -76,9 +76,10 @@ class BlockApply(nn.Module):
 
 def _with_border(x: Tensor) -> Tensor:
     """(1,C,h,w) -> (1,C,h+2,w+2), the border repeated; on three axes, which no converter transposes."""
-    x = x[0]
+    x = x.reshape(x.shape[1:])
     x = torch.cat([x[:, :1], x, x[:, -1:]], dim=1)
-    return torch.cat([x[:, :, :1], x, x[:, :, -1:]], dim=2)[None]
+    x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], dim=2)
+    return x.reshape(1, *x.shape)
 
 
 class BlockStem(nn.Module):

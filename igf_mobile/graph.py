@@ -46,7 +46,7 @@ def _fold_joined(joined: JoinedConv, norm: nn.BatchNorm2d) -> None:
         assert isinstance(part, nn.Conv2d)
         joined.parts[i] = fuse_conv_bn_eval(part, shift)
         if i:
-            joined.parts[i].bias = None
+            joined.parts[i].register_parameter("bias", None)
         # A share of the sum has no share of the mean and the bias left.
         nn.init.zeros_(shift.running_mean)  # type: ignore[arg-type]
         nn.init.zeros_(shift.bias)

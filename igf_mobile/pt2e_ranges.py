@@ -18,9 +18,9 @@ _ANNOTATION = "quantization_annotation"
 
 
 RESIZED = 1.0037
-"""In ExecuTorch what an upsampling writes has a range wider by this than its source's: it resizes in float and quantizes
-again. On one scale a mean of int8 values often lies half-way between two steps, and which way it goes is up to the
-last bit of the kernel: x86 and Arm differed by up to 0.048 of alpha."""
+"""In ExecuTorch what an upsampling writes has a range wider by this than its source's: it resizes in float and
+quantizes again. On one scale a mean of int8 values often lies half-way between two steps, and which way it goes is
+up to the last bit of the kernel: x86 and Arm differed by up to 0.048 of alpha."""
 
 
 def fix_ranges(model: GraphModule, module: str, ranges: Ranges, resized: float = 1.0) -> None:

@@ -133,7 +133,7 @@ def _convert(
     import coremltools as ct
     import torch
 
-    from igf_mobile.coreml_palettes import palettize
+    from igf_mobile import coreml_palettes
     from igf_mobile.coreml_quantizer import quantize_module
     from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
 
@@ -153,12 +153,12 @@ def _convert(
     converted = ct.convert(
         torch.export.export(graph, example).run_decompositions({}),
         convert_to="mlprogram",
-        minimum_deployment_target=ct.target.iOS17,
+        minimum_deployment_target=getattr(ct.target, coreml_palettes.TARGET if recipe.palettes else "iOS17"),
         compute_precision=precision,
         outputs=[ct.TensorType(name, dtype=np.float32) for name in OUTPUTS],
         skip_model_load=True,
     )
-    return palettize(converted) if recipe.palettes else converted
+    return coreml_palettes.palettize(converted) if recipe.palettes else converted
 
 
 def _selects_float16(weights: Mapping[str, FloatArray], layers: Mapping[str, str]) -> Callable[[Any], bool]:
