@@ -11,7 +11,7 @@ from igf_mobile import composites
 from igf_mobile.composites import load_composites
 from igf_mobile.contents.findings import CROPS, places, read_findings
 from igf_mobile.contents.halves import LARGEST
-from igf_mobile.images import FloatArray, read_mask
+from igf_mobile.images import FloatArray, read_image
 from igf_mobile.report_pictures import grey_uri, heat_uri, photograph_uri
 from igf_mobile.report_plots import Plot, Theme, drawn
 
@@ -76,7 +76,7 @@ def _crops(folder: Path, artifacts: Sequence[str]) -> list[Crop]:
 
 
 def _read(path: Path) -> FloatArray | None:
-    return read_mask(path) if path.is_file() else None
+    return read_image(path)[..., 0] if path.is_file() else None
 
 
 def _ranges(activations: dict[str, Any]) -> Plot:
