@@ -42,23 +42,24 @@ class Limit:
     why: str
 
 
-_FLOAT = "float32 arithmetic, summed in another order by other kernels"
+_FLOAT = "float32 arithmetic, summed in another order by other kernels; coefficients reach 9"
 _STEP = Limit(1 / 255, 1 / 255, "one step of an 8-bit matte; an int8 step of a head is more")
 LIMITS = {
-    ("litert", "fp32"): Limit(1e-5, 1e-5, _FLOAT),
-    ("litert", "fp16"): Limit(1e-5, 1e-5, f"float16 weights, widened once; {_FLOAT}"),
-    ("litert", "w8"): Limit(1e-5, 1e-5, f"int8 weights, widened once; {_FLOAT}"),
+    ("litert", "fp32"): Limit(1e-5, 2e-5, _FLOAT),
+    ("litert", "fp16"): Limit(1e-5, 2e-5, f"float16 weights, widened once; {_FLOAT}"),
+    ("litert", "w8"): Limit(1e-5, 2e-5, f"int8 weights, widened once; {_FLOAT}"),
     ("litert", "w8a8"): _STEP,
-    ("executorch", "fp32"): Limit(1e-5, 1e-5, _FLOAT),
+    ("executorch", "fp32"): Limit(1e-5, 2e-5, _FLOAT),
     ("executorch", "fp16"): Limit(
         0.04, 0.25, "float16 arithmetic on Arm, float32 inside each operator on x86"
     ),
-    ("executorch", "w8"): Limit(0.015, 0.09, "inputs of convolutions quantized on the fly; steps flip"),
+    ("executorch", "w8"): Limit(0.035, 0.15, "inputs of convolutions quantized on the fly; steps flip"),
     ("executorch", "w8a8"): _STEP,
 }
 """By backend and scheme. Measured (qemu 7.2 against x86-64 with AVX2, the worse CPU model), alpha and coefficients:
-.tflite fp32 1.3e-6, 6.0e-6; fp16 and w8 9.5e-7, 3.9e-6; w8a8 4.8e-7, 0; .pte fp32 1.4e-6, 4.5e-6; fp16 0.023, 0.15;
-w8 0.0077, 0.048. The .pte's w8a8 is past its limit, 0.048 and 0.19: its int8 outputs are not the same on Arm."""
+.tflite fp32, fp16 and w8 1.9e-6, 1.2e-5; .pte fp32 1.9e-6, 1.1e-5; fp16 0.023, 0.17; w8 0.023, 0.10. Both w8a8 are
+past their limit, 0.08 and 0.44 at single pixels: block means of 8-bit pictures lie half-way between two int8 steps
+often, and the last bit of a float sum decides."""
 
 _NO_GUEST = {"coreml": "Core ML is Apple's; no Linux program runs its kernels"}
 _SECONDS = 900
