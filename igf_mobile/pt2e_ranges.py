@@ -12,7 +12,7 @@ from torchao.quantization.pt2e.quantizer import (
 )
 
 from igf_mobile.ranges import Range, Ranges, grid, symmetric_grid
-from igf_mobile.sites import activation_sites, is_resized
+from igf_mobile.sites import activation_sites, times_resized
 
 _ANNOTATION = "quantization_annotation"
 
@@ -43,7 +43,7 @@ def fix_ranges(model: GraphModule, module: str, ranges: Ranges, resized: float =
         if node not in sites.of or not isinstance(spec, QuantizationSpec):
             return spec
         low, high = ranges[sites.of[node]]
-        factor = resized if is_resized(node) else 1.0
+        factor = resized ** times_resized(node)
         return _fixed(spec, (factor * low, factor * high))
 
     for node in model.graph.nodes:

@@ -101,12 +101,12 @@ def is_fused(node: Node) -> bool:
     return len(users) == 1 and users[0].target is RELU
 
 
-def is_resized(node: Node) -> bool:
-    """Is the node an upsampling, or a slice of one?"""
+def times_resized(node: Node) -> int:
+    """How many upsamplings a tensor went through, slices between them, since something computed it."""
     source = node.args[0] if node.args else None
-    if node.target is _ATEN.slice.Tensor and isinstance(source, Node):
-        return is_resized(source)
-    return node.target in UPSAMPLING
+    if node.target not in MOVING or not isinstance(source, Node):
+        return 0
+    return times_resized(source) + (node.target in UPSAMPLING)
 
 
 def tensors_of(node: Node) -> list[Node]:

@@ -25,7 +25,7 @@ from igf_mobile.manifest import Manifest
 from igf_mobile.model import Generator
 from igf_mobile.pt2e_ranges import RESIZED
 from igf_mobile.ranges import HIGHEST, Range, Ranges, grid, symmetric_grid
-from igf_mobile.sites import CONVOLUTION, activation_sites, is_fused, is_resized, trace
+from igf_mobile.sites import CONVOLUTION, activation_sites, is_fused, times_resized, trace
 
 Grid = tuple[float, int]
 """Scale and zero point of one tensor."""
@@ -110,7 +110,7 @@ def _expected(
         largest = hourglass.get_parameter(str(weight.target)).detach().double().abs().amax(dim=(1, 2, 3))
         written = next(iter(node.users)) if is_fused(node) else node
         # what is added before the ReLU has its range where it is added
-        factor = RESIZED if backend == "executorch" and is_resized(source) else 1.0
+        factor = RESIZED ** times_resized(source) if backend == "executorch" else 1.0
         low, high = ranges[sites.of[source]]
         limits = (factor * low, factor * high), ranges[sites.of[written]]
         rows.append((name, largest.numpy() / HIGHEST, *limits))
