@@ -224,23 +224,12 @@ def verify(
     Examples: `igf verify` · `igf verify --build build --json` · `igf verify --arch arm64` ·
     `igf verify --runtime tflite-2.14`
     """
-    if arch:
-        from igf_mobile.arm.command import verify_architecture
-
+    if arch or runtime:
         try:
-            passed = verify_architecture(arch, build, json_, _console(), _Steps(None))
+            agreement = _verify_elsewhere(arch, runtime, build, json_)
         except NotPossible as reason:
             _fail(f"not run: {reason}", 3)
-        _screen.print(f"{passed} runs on emulated Arm cores agree with this machine", style="green")
-        return
-    if runtime:
-        from igf_mobile.oldest.command import verify_runtime
-
-        try:
-            passed = verify_runtime(runtime, build, json_, _console(), _Steps(None))
-        except NotPossible as reason:
-            _fail(f"not run: {reason}", 3)
-        _screen.print(f"{passed} artifacts agree with the current runtime in {runtime}", style="green")
+        _screen.print(agreement, style="green")
         return
     from igf_mobile import gates, pipeline
     from igf_mobile.budget import as_json, load_budget, spend
@@ -416,9 +405,22 @@ class _Steps:
         )
 
 
+def _verify_elsewhere(arch: str | None, runtime: str | None, build: Path, as_json: bool) -> str:
+    """`--arch` or, without it, `--runtime`; what agreed."""
+    if arch:
+        from igf_mobile.arm.command import verify_architecture
+
+        passed = verify_architecture(arch, build, as_json, _console(), _Steps(None))
+        return f"{passed} runs on emulated Arm cores agree with this machine"
+    from igf_mobile.oldest.command import verify_runtime
+
+    passed = verify_runtime(str(runtime), build, as_json, _console(), _Steps(None))
+    return f"{passed} artifacts agree with the current runtime in {runtime}"
+
+
 def _raise_failures(failures: list[str]) -> None:
     if failures:
-        raise GateFailed(f"{len(failures)} gate(s) failed:\n" + "\n".join(f"  - {s}" for s in failures))
+        raise GateFailed.of(failures)
 
 
 def _parity_table(manifest: Any) -> "Table":

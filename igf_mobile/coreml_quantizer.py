@@ -15,11 +15,11 @@ from torchao.quantization.pt2e import HistogramObserver
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
 
-from igf_mobile.pt2e import CONVOLUTION, INT8_WEIGHT, is_edge, is_inside, layer_name, static_nodes
+from igf_mobile.pt2e import INT8_WEIGHT, is_edge, layer_name, static_nodes
 from igf_mobile.pt2e_ranges import fix_ranges
 from igf_mobile.ranges import Ranges
 from igf_mobile.recipes import FLOAT
-from igf_mobile.sites import activation_sites
+from igf_mobile.sites import CONVOLUTION, activation_sites, is_inside
 
 _ATEN = torch.ops.aten
 _ADDITION = _ATEN.add.Tensor

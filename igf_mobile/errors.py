@@ -1,5 +1,7 @@
 """Errors a user can act on: the command line prints their text in one line and exits with 2."""
 
+from collections.abc import Sequence
+
 
 class IgfError(Exception):
     """What is wrong, with the value, the file it came from and the choices there are."""
@@ -11,6 +13,11 @@ class DamagedFile(IgfError):
 
 class GateFailed(IgfError):
     """A measured error is past its limit; the command line exits with 1."""
+
+    @classmethod
+    def of(cls, failures: Sequence[str]) -> "GateFailed":
+        """All of several, a line each."""
+        return cls(f"{len(failures)} gate(s) failed:\n" + "\n".join(f"  - {s}" for s in failures))
 
 
 class NotPossible(IgfError):

@@ -9,8 +9,8 @@ from torchao.quantization.pt2e.quantizer import QuantizationSpec
 
 from igf_mobile.layers import surrounded
 from igf_mobile.recipes import STATIC
+from igf_mobile.sites import CONVOLUTION, is_inside
 
-CONVOLUTION = torch.ops.aten.conv2d.default
 _GENERATOR = "model."
 """What the generator is called inside `graph.ExportGraph`."""
 
@@ -23,14 +23,6 @@ INT8_WEIGHT = QuantizationSpec(
     ch_axis=0,
 )
 """Symmetric, one scale per output channel."""
-
-
-def is_inside(node: Node, module: str) -> bool:
-    """Was the node traced from `module` (a dotted name) or a part of it?"""
-    return any(
-        name == module or name.startswith(f"{module}.")
-        for name, _ in node.meta.get("nn_module_stack", {}).values()
-    )
 
 
 def is_edge(node: Node, module: str) -> bool:

@@ -32,7 +32,8 @@ SIGMOID = _ATEN.sigmoid.default
 CONCATENATION = _ATEN.cat.default
 ARITHMETIC = (_ATEN.add.Tensor, _ATEN.mul.Tensor)
 UPSAMPLING = (_ATEN.upsample_bilinear2d.vec, _ATEN.upsample_bilinear2d.default)
-MOVING = (*UPSAMPLING, _ATEN.slice.Tensor)
+SLICE = _ATEN.slice.Tensor
+MOVING = (*UPSAMPLING, SLICE)
 _WHOLE = "hourglass"
 """The module's own name, of what it computes by itself."""
 _READING = (CONVOLUTION, CONCATENATION, *ARITHMETIC, *MOVING)

@@ -19,16 +19,10 @@ from torchao.quantization.pt2e.quantizer import (
     SharedQuantizationSpec,
 )
 
-from igf_mobile.pt2e import CONVOLUTION, INT8_WEIGHT, is_edge, is_inside, static_nodes
+from igf_mobile.pt2e import INT8_WEIGHT, is_edge, static_nodes
 from igf_mobile.pt2e_ranges import RESIZED, fix_ranges
 from igf_mobile.ranges import Ranges
-
-_ATEN = torch.ops.aten
-_RELU = _ATEN.relu.default
-_ARITHMETIC = (_ATEN.add.Tensor, _ATEN.mul.Tensor)
-_CONCATENATION = _ATEN.cat.default
-_UPSAMPLING = (_ATEN.upsample_bilinear2d.vec, _ATEN.upsample_bilinear2d.default)
-_MOVING = (_ATEN.slice.Tensor,)
+from igf_mobile.sites import ARITHMETIC, CONCATENATION, CONVOLUTION, RELU, SLICE, UPSAMPLING, is_inside
 
 _ACTIVATION = QuantizationSpec(
     dtype=torch.int8,
@@ -98,17 +92,17 @@ class StaticQuantizer(Quantizer):
                 _annotate(node, {source: _ACTIVATION, weight: INT8_WEIGHT})
             elif is_edge(node, self.module):
                 continue
-            elif node.target in _ARITHMETIC and all(isinstance(a, Node) for a in node.args[:2]):
+            elif node.target in ARITHMETIC and all(isinstance(a, Node) for a in node.args[:2]):
                 _annotate(node, dict.fromkeys(node.args[:2], _ACTIVATION))
-            elif node.target is _CONCATENATION:
+            elif node.target is CONCATENATION:
                 first, *others = node.all_input_nodes
                 shared = SharedQuantizationSpec((first, node))
                 inputs = {first: _ACTIVATION} | dict.fromkeys(others, shared)
                 node.meta["quantization_annotation"] = QuantizationAnnotation(inputs, shared, _annotated=True)
-            elif node.target in _UPSAMPLING:
+            elif node.target in UPSAMPLING:
                 # A range of its own, see `pt2e_ranges.RESIZED`.
                 _annotate(node, {node.args[0]: _ACTIVATION})
-            elif node.target in _MOVING:
+            elif node.target is SLICE:
                 source = node.args[0]
                 shared = SharedQuantizationSpec((source, node))
                 node.meta["quantization_annotation"] = QuantizationAnnotation(
@@ -130,7 +124,7 @@ def _is_depthwise(node: Node) -> bool:
 def _annotate(node: Node, inputs: dict[Any, QuantizationSpec]) -> None:
     """`inputs` on `node`, and its output on the ReLU that XNNPACK fuses with it, if there is one."""
     users = list(node.users)
-    fused = len(users) == 1 and users[0].target is _RELU
+    fused = len(users) == 1 and users[0].target is RELU
     node.meta["quantization_annotation"] = QuantizationAnnotation(
         inputs, None if fused else _ACTIVATION, _annotated=True
     )

@@ -44,7 +44,7 @@ def verify_architecture(
         for backend, reason in sorted({(row.backend, row.not_run) for row in rows if row.not_run}):
             console.print(f"{backend}: not run: {reason}", highlight=False)
     if failures:
-        raise GateFailed(f"{len(failures)} gate(s) failed:\n" + "\n".join(f"  - {s}" for s in failures))
+        raise GateFailed.of(failures)
     return sum(row.not_run is None for row in rows)
 
 

@@ -50,5 +50,5 @@ def verify_runtime(
             table.add_row(row.file, *numbers, "failed" if row.failures else "passed")
         console.print(table)
     if failures:
-        raise GateFailed(f"{len(failures)} gate(s) failed:\n" + "\n".join(f"  - {s}" for s in failures))
+        raise GateFailed.of(failures)
     return len(rows)

@@ -23,8 +23,9 @@ from igf_mobile.backends.base import channels_first, channels_last
 from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
 from igf_mobile.layers import layer_names
 from igf_mobile.model import Generator
-from igf_mobile.pt2e import CONVOLUTION, INT8_WEIGHT, is_inside, layer_name
+from igf_mobile.pt2e import INT8_WEIGHT, layer_name
 from igf_mobile.recipes import WEIGHTS
+from igf_mobile.sites import CONVOLUTION, is_inside
 from igf_mobile.xnnpack_quantizer import StaticQuantizer
 
 FloatArray = NDArray[np.float32]

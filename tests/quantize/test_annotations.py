@@ -13,8 +13,9 @@ from igf_mobile.graph import ExportGraph
 from igf_mobile.layers import layer_names
 from igf_mobile.model import Generator
 from igf_mobile.observers import observe
-from igf_mobile.pt2e import CONVOLUTION, layer_name
+from igf_mobile.pt2e import layer_name
 from igf_mobile.recipes import Recipe
+from igf_mobile.sites import CONVOLUTION
 from igf_mobile.xnnpack_quantizer import StaticQuantizer
 
 Pairs = list[tuple[FloatArray, FloatArray]]
