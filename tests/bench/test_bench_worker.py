@@ -146,7 +146,8 @@ def test_the_photograph_has_the_size_asked_for() -> None:
 
 def test_a_process_of_its_own_answers_and_ends(tmp_path: Path) -> None:
     """Its reason for not running comes back as one, not as a hung pipe."""
-    side = Worker(dataclasses.replace(SPEC, kind="artifact", what="litert-fp32"), tmp_path / "log")
+    spec = dataclasses.replace(SPEC, kind="artifact", what="litert-fp32", build=str(tmp_path))
+    side = Worker(spec, tmp_path / "log")
     try:
         with pytest.raises(SideFailed, match="there is no build"):
             side.load()
