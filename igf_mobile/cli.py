@@ -159,6 +159,13 @@ def export(
             help="Find the recipe with the fewest float operations whose SAD grows by at most this: 1%."
         ),
     ] = None,
+    coefficients_only: Annotated[
+        bool,
+        typer.Option(
+            "--coefficients-only",
+            help="End at A and B (a quarter of the size): the app applies them to the frame at its own size.",
+        ),
+    ] = False,
     tolerances: Tolerances = None,
     json_: Json = False,
 ) -> None:
@@ -167,7 +174,8 @@ def export(
     Nothing that is current is built again. A gate that fails ends in exit code 1; the files stay.
 
     Examples: `igf export` · `igf export --backend litert --scheme w8a8` · `igf export -c my.safetensors` ·
-    `igf export --recipe mixed.json` · `igf export --backend litert --budget-sad 1%`
+    `igf export --recipe mixed.json` · `igf export --backend litert --budget-sad 1%` ·
+    `igf export --coefficients-only -b build-coefficients`
     """
     from igf_mobile import backends, gates
     from igf_mobile.parity import load_tolerances
@@ -182,16 +190,22 @@ def export(
     wanted = wanted_jobs(names, scheme, load_recipe(recipe) if recipe else None)
     rows = load_tolerances(tolerances or gates.DEFAULT_TOLERANCES)
     if budget_sad:
-        if recipe or scheme or size != 512:
+        if recipe or scheme or size != 512 or coefficients_only:
             raise ValueError(
-                "--budget-sad finds the recipe itself, at 512; leave out --recipe, --scheme and --size"
+                "--budget-sad finds the recipe itself, at 512; leave out --recipe, --scheme, --size and "
+                "--coefficients-only"
             )
         manifest = quantize_command.export_within(
             _checkpoint_path(checkpoint), build, names, budget_sad, _Steps(None)
         )
     else:
         manifest = export_build(
-            _checkpoint_path(checkpoint), build, wanted, (size, size), progress=_Steps(2 * len(wanted))
+            _checkpoint_path(checkpoint),
+            build,
+            wanted,
+            (size, size),
+            _Steps(2 * len(wanted)),
+            coefficients_only,
         )
     failures = [sentence for record in manifest.artifacts for sentence in gates.check_artifact(record, rows)]
     report_path = write_report(build, failures)

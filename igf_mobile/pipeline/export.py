@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from igf_mobile import backends
 from igf_mobile.checkpoint import load_checkpoint
@@ -27,6 +28,7 @@ def export_build(
     wanted: Sequence[Job],
     size: tuple[int, int] = (512, 512),
     progress: Progress = print,
+    coefficients_only: bool = False,
 ) -> Manifest:
     """Export, measure and record every artifact of `wanted` that is not current.
 
@@ -37,12 +39,13 @@ def export_build(
         size: (H, W) of the artifacts' images. The proof set is 512 x 512; artifacts of another size are
             exported and checked for their operators, and recorded as not measured.
         progress: is told a line per artifact.
+        coefficients_only: the artifacts end at A and B; parity and mattes apply them here, as an app does.
     """
     model, info = load_checkpoint(checkpoint)
     mixed = [job.recipe for job in wanted if recipe_layers(job, model) and job.recipe]
     for recipe in mixed:
         write_text(folder / RECIPES / f"{recipe.name}.json", recipe.text())
-    manifest = new_manifest(checkpoint, info, size)
+    manifest = new_manifest(checkpoint, info, size, coefficients_only)
     old = previous(folder)
     calibration, record_of_ranges = range_table(model, info, manifest, old, folder)
     manifest = replace(manifest, ranges=record_of_ranges)
@@ -86,7 +89,9 @@ def _export(
     backend = backends.get(job.backend)
     path = folder / f"{manifest.name}-{job.name}{backend.suffix}"
     layers = recipe_layers(job, model)
-    more = {} if layers is None else {"layers": layers}
+    more: dict[str, Any] = {} if layers is None else {"layers": layers}
+    if manifest.coefficients_only:
+        more["coefficients_only"] = True
     with output_to(folder / LOG):
         artifact = backend.export(
             model, job.scheme, calibration, path, file_metadata(manifest, job), manifest.size, **more

@@ -68,7 +68,9 @@ def file_metadata(manifest: Manifest, job: Job) -> dict[str, str]:
     return metadata
 
 
-def new_manifest(checkpoint: Path, info: CheckpointInfo, size: tuple[int, int]) -> Manifest:
+def new_manifest(
+    checkpoint: Path, info: CheckpointInfo, size: tuple[int, int], coefficients_only: bool = False
+) -> Manifest:
     """A build's manifest before it holds anything."""
 
     def record(path: Path) -> FileRecord:
@@ -85,6 +87,7 @@ def new_manifest(checkpoint: Path, info: CheckpointInfo, size: tuple[int, int]) 
         proof=record(composites.FOLDERS["proof"]),
         tools=tool_versions(),
         artifacts=(),
+        coefficients_only=coefficients_only,
     )
 
 
@@ -109,6 +112,7 @@ def key_of(job: Job, manifest: Manifest) -> str:
         "job": job.name,
         "metadata": file_metadata(manifest, job),
         "size": manifest.size,
+        "coefficients_only": manifest.coefficients_only,
         "proof": manifest.proof.sha256,
         "tools": {name: manifest.tools[name] for name in ("python", *backend.packages)},
         "code": [sha256_of(path) for path in code],
