@@ -57,7 +57,7 @@ class ExportGraph(nn.Module):
     """(guidance, weak_mask) -> (alpha, coefficients), all in one layout.
 
     "NCHW" is the generator as it is written, for Core ML; "NHWC" its block form, for XNNPACK. With
-    `coefficients_only` the last stage, whose outcome nothing asks for, is dead code that every exporter drops.
+    `coefficients_only` it ends at the coefficients.
     """
 
     def __init__(self, model: Generator, layout: Layout = "NCHW", coefficients_only: bool = False) -> None:
@@ -69,8 +69,10 @@ class ExportGraph(nn.Module):
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, ...]:
         """NCHW: (1,3,H,W), (1,1,H,W) -> (1,1,H,W), (1,4,H/4,W/4). NHWC: the same, permuted."""
+        if self.coefficients_only:
+            return (self.model.coefficients(guidance, weak_mask),)
         alpha, coefficients = self.model(guidance, weak_mask)
-        return (coefficients,) if self.coefficients_only else (alpha, coefficients)
+        return alpha, coefficients
 
 
 def restore_clamps(exported: GraphModule) -> None:
