@@ -96,7 +96,7 @@ mutants = {}  # scheme -> what is wrong with it, when it is exported or when it 
 unavailable = None  # why it cannot run here
 
 
-def export(model, scheme, calibration, path, metadata, size=(512, 512), layers=None):
+def export(model, scheme, calibration, path, metadata, size=(512, 512), layers=None, coefficients_only=False):
     mutant = mutants.get(scheme)
     if mutant == "killed":
         raise KeyboardInterrupt
@@ -112,7 +112,7 @@ def export(model, scheme, calibration, path, metadata, size=(512, 512), layers=N
         temporary.write_bytes(save(model.state_dict(), {"all": json.dumps(metadata)}))
     fallback = {"RESIZE_BILINEAR": 2, "MEAN": 1} if mutant == "fallback" else {}
     int8 = {"CONV_2D": 22 if mutant == "left float" else 23, "DEPTHWISE_CONV_2D": 3, "ADD": 3}
-    inputs, outputs = tensor_specs(size, "NCHW")
+    inputs, outputs = tensor_specs(size, "NCHW", coefficients_only)
     quantized = int8 if scheme == "w8a8" else {}
     found = dict(layers or {})
     if layers is not None:

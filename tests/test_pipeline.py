@@ -240,6 +240,18 @@ def test_exporting_one_scheme_keeps_the_others(
     assert fake.module.exported == []
 
 
+def test_artifacts_that_end_at_the_coefficients_are_others(fake: Any, build: Path) -> None:
+    wanted = wanted_jobs(["fake"])
+    arguments = (fake.checkpoint, build, wanted, SMALL, lambda text: None, True)
+    manifest = export_build(*arguments)
+    assert fake.module.exported == SCHEMES
+    assert manifest.coefficients_only and load_manifest(build).coefficients_only
+    assert {tensor.name for record in manifest.artifacts for tensor in record.outputs} == {"coefficients"}
+    fake.module.exported.clear()
+    export_build(*arguments)
+    assert fake.module.exported == []
+
+
 def test_outputs_that_cannot_be_compared_stop_the_export(
     fake: Any, export: Callable[..., Manifest], tmp_path: Path
 ) -> None:
