@@ -125,7 +125,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
         try:
             request = json.loads(line)
             if server is None:
-                server = Server(Spec(**{**request, "size": tuple(request["size"])}))
+                server = Server(Spec.from_json(request))
                 answer: Any = {"ready": True}
             else:
                 answer = server.handle(request)
