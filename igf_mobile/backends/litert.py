@@ -34,7 +34,7 @@ from igf_mobile.observers import ranges_for
 _NETWORK = r"Hourglass_hourglass"
 """Part of the name of every operator of the network proper; the rest of the graph stays float."""
 
-_EDGE = r"JoinedConv_head;\d*;$"
+_EDGE = r"WideJoined_head;\d*;$"
 """The addition that brings the corrections back to the float part; a scope ends in `;`."""
 
 _FIXED = r"BlockGenerator_model/(?!.*Hourglass_hourglass)"
