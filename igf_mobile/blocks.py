@@ -198,6 +198,16 @@ def _wide(sequence: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(widened(convolution, CHANNELS // outputs), *rest, Narrow(outputs))
 
 
+def _repeated(convolution: nn.Module, times: int) -> nn.Conv2d:
+    """Each output of a 1x1 convolution so many times: a product of 8 channels with 1 takes ten times one with 8."""
+    assert isinstance(convolution, nn.Conv2d)
+    weight = convolution.weight.detach().repeat_interleave(times, dim=0)
+    result = _like(convolution, weight, stride=(1, 1), padding=(0, 0))
+    if convolution.bias is not None:
+        result.bias = nn.Parameter(convolution.bias.detach().repeat_interleave(times))
+    return result
+
+
 def for_xnnpack(hourglass: Hourglass) -> Hourglass:
     """Put in the stem on rows, and the wide forms of what has fewer than `CHANNELS` outputs; in place.
 
@@ -209,6 +219,7 @@ def for_xnnpack(hourglass: Hourglass) -> Hourglass:
         if level.reduce[0].out_channels < CHANNELS:  # type: ignore[operator]
             level.reduce = _wide(level.reduce)
             level.fuse = WideJoined(level.fuse)  # type: ignore[assignment]
+    hourglass.attention[0] = _repeated(hourglass.attention[0], hourglass.shortcut_8[0].out_channels)
     # Left wide: what follows the sum is float, and no part of what `w8a8` quantizes.
     hourglass.head = WideJoined(hourglass.head, narrow=False)  # type: ignore[assignment]
     return hourglass
