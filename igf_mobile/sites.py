@@ -159,8 +159,11 @@ def network_inputs(
     return guidance, weak_mask, start
 
 
-def trace(network: nn.Module, layout: Layout = "NCHW", size: int = 64) -> GraphModule:
-    """The graph of a `Hourglass` without batch norms, with parameters of its own; as a `Tap` it takes any size."""
-    inputs = network_inputs(torch.rand(1, 3, size, size), torch.rand(1, 1, size, size), layout)
+def trace(network: nn.Module, layout: Layout = "NCHW", size: tuple[int, int] = (64, 64)) -> GraphModule:
+    """The graph of a `Hourglass` without batch norms, with parameters of its own.
+
+    As a `Tap` that of NCHW takes pictures of any size (H, W), that of the block form those of `size` alone.
+    """
+    inputs = network_inputs(torch.rand(1, 3, *size), torch.rand(1, 1, *size), layout)
     graph: GraphModule = torch.export.export(copy.deepcopy(network), inputs).module(check_guards=False)
     return graph

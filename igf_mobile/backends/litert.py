@@ -37,6 +37,9 @@ _NETWORK = r"Hourglass_hourglass"
 _EDGE = r"WideJoined_head;\d*;$"
 """The addition that brings the corrections back to the float part; a scope ends in `;`."""
 
+_WHOLE = _NETWORK + r";\d*;$"
+"""What the network computes by itself, in none of its modules: of reshapes, the mask's on its way to be averaged."""
+
 _FIXED = r"BlockGenerator_model/(?!.*Hourglass_hourglass)"
 """Convolutions with constant kernels, whose weights are exact in float16."""
 
@@ -82,6 +85,7 @@ def _recipe(scheme: str) -> list[dict[str, Any]]:
             _rule(_EDGE, "ADD", "no_quantize", {}),
             # XNNPACK takes no int8 average pooling of this kind; one is in the network, over the mask.
             _rule(_NETWORK, "AVERAGE_POOL_2D", "no_quantize", {}),
+            _rule(_WHOLE, "RESHAPE", "no_quantize", {}),
         ]
     raise ValueError(f"litert has no recipe for scheme {scheme!r}")
 

@@ -49,6 +49,6 @@ def conditions(run: BenchRun) -> str:
     return (
         f"{width} x {height}, {threads} thread{'s' * (threads > 1)} of {machine.processor} ({machine.cores} cores, "
         f"load average {settings.load_average[0]:.1f} before), {run.created_at[:10]}: median of "
-        f"{settings.iterations} calls after {settings.warm_up}, in turns of {settings.block}; MB is what loading and "
+        f"{'' if run.finished else 'at most '}{settings.iterations} calls after {settings.warm_up}, in turns of {settings.block}; MB is what loading and "
         f"running add.{limit} Pixels are those a network computes on: MediaPipe's and u2netp's are fewer."
     )

@@ -40,9 +40,8 @@ def prepare_peer(spec: Spec) -> Prepared:
 
 
 def peer_specs(base: Spec) -> list[Spec]:
-    """A side per peer, and our network in torch, compiled."""
-    compiled = dataclasses.replace(base, kind="torch", what="compile")
-    return [compiled, *(dataclasses.replace(base, kind="peer", what=name) for name in PEERS)]
+    """A side per peer."""
+    return [dataclasses.replace(base, kind="peer", what=name) for name in PEERS]
 
 
 def _opencv(scale: float) -> Callable[[Spec, Photograph], Prepared]:
