@@ -39,9 +39,9 @@ def conditions(run: BenchRun) -> str:
     machine, settings = run.machine, run.settings
     height, width = settings.size
     threads = settings.threads[0]
-    limit = ""
+    limit = "" if run.finished else " Stopped before all calls were made."
     if run.roofline is not None:
-        limit = (
+        limit += (
             f" The limit, {run.roofline.limit_ms('fp32', threads):.2f} ms for fp32, is the larger of moving inputs, "
             f"outputs and weights once ({run.roofline.traffic_ms('fp32'):.2f} ms) and the convolutions' arithmetic "
             f"({run.roofline.arithmetic_ms('fp32', threads):.2f} ms)."
@@ -49,6 +49,6 @@ def conditions(run: BenchRun) -> str:
     return (
         f"{width} x {height}, {threads} thread{'s' * (threads > 1)} of {machine.processor} ({machine.cores} cores, "
         f"load average {settings.load_average[0]:.1f} before), {run.created_at[:10]}: median of "
-        f"{'' if run.finished else 'at most '}{settings.iterations} calls after {settings.warm_up}, in turns of {settings.block}; MB is what loading and "
+        f"{settings.iterations} calls after {settings.warm_up}, in turns of {settings.block}; MB is what loading and "
         f"running add.{limit} Pixels are those a network computes on: MediaPipe's and u2netp's are fewer."
     )

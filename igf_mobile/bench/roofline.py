@@ -122,7 +122,10 @@ def measure_apart(size: tuple[int, int], checkpoint: Path | None) -> Roofline:
 def best_rate(
     call: Callable[[], object], work: float, seconds: float, clock: Callable[[], float] = time.perf_counter
 ) -> float:
-    """`work` per second of the fastest call of those that fit into `seconds`: three at least, or one that takes longer."""
+    """`work` per second of the fastest call of those that fit into `seconds`.
+
+    Three at least are made, or one that takes longer.
+    """
     fastest, start, calls = float("inf"), clock(), 0
     while calls < 3 or clock() - start < seconds:
         before = clock()
