@@ -1,139 +1,257 @@
-"""The generator as XNNPACK runs it fastest: full resolution only as blocks of 4 x 4 pixels.
+"""The generator as XNNPACK runs it fastest: full resolution only as rows of the pictures' own bytes.
 
-The same function as `model.Generator`, and the same weights. The guidance is cut into blocks once,
-(1,H,W,3) -> (1,H/4,W/4,48), one copy of rows of 48 bytes. Everything that touches its pixels is then a 1x1
-convolution or a product over 48 channels: block means, the stem, and alpha = A * I + B, whose bilinear
-upsampling is a 3x3 convolution from the coefficients to the 16 phases of a block.
+The same function as `model.Generator`, and the same weights. A row of a picture (1,H,W,C) is a row of blocks'
+rows, (1,H,W/4,4C), without a byte moved, and everything that touches its pixels takes it so: the stem is a
+convolution of 4 x 1 such pixels, block means are a pooling over whole rows and a product, and
+alpha = A * I + B has its coefficients upsampled first across, by a convolution to the 4 phases of a block, and then
+down, by resizing pictures one pixel wide whose channels are whole rows.
+
+The network's convolutions of few outputs compute several neighbouring pixels at once, see `Wide`.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from igf_mobile.hourglass import JoinedConv
+from igf_mobile.hourglass import Hourglass, JoinedConv
 from igf_mobile.model import Generator
 from igf_mobile.start import closed_form_start
 from igf_mobile.two_colour import COEFFICIENT_STRIDE as SIDE
 
-PHASES = SIDE * SIDE
+CHANNELS = 16
+"""Outputs that XNNPACK's kernels for AVX2, AVX-512, int8 and float16 compute at once; fewer cost as much."""
+
+_COEFFICIENTS = 4
+"""A of three colours, and B."""
 
 
-def to_blocks(x: Tensor) -> Tensor:
-    """(1,H,W,C) -> (1,16 C,H/4,W/4); channel (4 row + column) C + c of a block is its pixel's channel c."""
+def to_rows(x: Tensor, pixels: int = SIDE) -> Tensor:
+    """(1,H,W,C) -> (1,pixels * C,H,W/pixels); channel C i + c is channel c of the i-th pixel of so many."""
     _, height, width, channels = x.shape
-    rows = x.reshape(1, height // SIDE, SIDE, width // SIDE, SIDE * channels).permute(0, 1, 3, 2, 4)
-    return rows.reshape(1, height // SIDE, width // SIDE, PHASES * channels).permute(0, 3, 1, 2)
+    return x.reshape(1, height, width // pixels, pixels * channels).permute(0, 3, 1, 2)
 
 
-def from_blocks(x: Tensor) -> Tensor:
-    """(1,16,h,w) -> (1,4h,4w,1), the inverse of `to_blocks` for one channel."""
-    h, w = x.shape[2:]
-    rows = x.permute(0, 2, 3, 1).reshape(1, h, w, SIDE, SIDE).permute(0, 1, 3, 2, 4)
-    return rows.reshape(1, SIDE * h, SIDE * w, 1)
+def from_rows(x: Tensor, channels: int) -> Tensor:
+    """(1,pixels * C,H,W/pixels) -> (1,H,W,C), the inverse of `to_rows`."""
+    return x.permute(0, 2, 3, 1).reshape(1, x.shape[2], -1, channels)
 
 
 def upsampling_phases() -> Tensor:
-    """(16,3,3): for each pixel of a block, what bilinear upsampling x4 takes of the 3x3 blocks around it."""
+    """(4,3): for each of a block's 4 pixels across, what bilinear upsampling x4 takes of the 3 blocks around."""
     weights = torch.zeros(SIDE, 3)
     for phase in range(SIDE):
         offset = (phase + 0.5) / SIDE - 0.5
         weights[phase, 1] = 1.0 - abs(offset)
         weights[phase, 2 if offset > 0.0 else 0] = abs(offset)
-    return torch.einsum("yi,xj->yxij", weights, weights).reshape(PHASES, 3, 3)
+    return weights
 
 
 def _fixed(weight: Tensor) -> nn.Conv2d:
     """A convolution with a constant kernel and no bias."""
-    outputs, inputs, side, _ = weight.shape
-    convolution = nn.Conv2d(inputs, outputs, side, bias=False)
+    outputs, inputs, *sides = weight.shape
+    convolution = nn.Conv2d(inputs, outputs, (sides[0], sides[1]), bias=False)
     convolution.weight = nn.Parameter(weight.contiguous(), requires_grad=False)
     return convolution
 
 
-def _means(channels: int) -> nn.Conv2d:
-    """(1,16 C,h,w) -> (1,C,h,w): block means."""
-    return _fixed((torch.eye(channels) / PHASES).repeat(1, PHASES)[:, :, None, None])
+class BlockMeans(nn.Module):
+    """Means of blocks of 4 x 4 pixels."""
+
+    def __init__(self, channels: int, blocks: int) -> None:
+        """Of pictures of so many channels; `blocks` neighbours are summed by one product."""
+        super().__init__()
+        self.blocks = blocks
+        one = (torch.eye(channels) / SIDE).repeat(1, SIDE)
+        self.across = _fixed(torch.block_diag(*[one] * blocks)[:, :, None, None])
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """(1,H,W,C) -> (1,C,H/4,W/4)."""
+        _, height, width, channels = picture.shape
+        columns = F.avg_pool2d(to_rows(picture, width), (SIDE, 1), stride=(SIDE, 1))
+        columns = columns.permute(0, 2, 3, 1).reshape(1, height // SIDE, width, channels)
+        means = self.across(to_rows(columns, SIDE * self.blocks))
+        return from_rows(means, channels).permute(0, 3, 1, 2)
 
 
 class BlockApply(nn.Module):
-    """alpha = A * I + B in [0,1] on blocks."""
+    """alpha = A * I + B in [0,1]."""
 
     def __init__(self) -> None:
         super().__init__()
         phases = upsampling_phases()
+        slope = torch.einsum("pj,cd->pcdj", phases, torch.eye(3))
+        self.slope = _fixed(slope.reshape(3 * SIDE, 3, 1, 3))
         # 6 here and 1/6 at the end: see `unit_clamp`.
-        self.offset = _fixed(6.0 * phases[:, None])
-        slope = torch.einsum("pij,cd->pcdij", phases, torch.eye(3))
-        self.slope = _fixed(slope.reshape(3 * PHASES, 3, 3, 3))
-        self.sum = _fixed(6.0 * torch.eye(PHASES).repeat_interleave(3, dim=1)[:, :, None, None])
+        self.offset = _fixed(6.0 * phases[:, None, None])
+        self.sum = _fixed(6.0 * torch.eye(CHANNELS).repeat_interleave(3, dim=1)[:, :, None, None])
 
-    def forward(self, coefficients: Tensor, blocks: Tensor) -> Tensor:
-        """(1,4,h,w), (1,48,h,w) -> (1,16,h,w)."""
+    def forward(self, coefficients: Tensor, guidance: Tensor) -> Tensor:
+        """(1,4,H/4,W/4), (1,H,W,3) -> (1,H,W,1)."""
         slope, offset = torch.split(_with_border(coefficients), [3, 1], dim=1)
-        product = self.slope(slope) * blocks
-        return F.relu6(self.sum(product) + self.offset(offset)) * (1.0 / 6.0)
+        product = _upsampled_down(self.slope(slope), 3) * guidance
+        total = from_rows(self.sum(to_rows(product, CHANNELS)), 1)
+        return F.relu6(total + _upsampled_down(self.offset(offset), 1)) * (1.0 / 6.0)
 
 
 def _with_border(x: Tensor) -> Tensor:
-    """(1,C,h,w) -> (1,C,h+2,w+2), the border repeated; on three axes, which no converter transposes."""
+    """(1,C,h,w) -> (1,C,h,w+2), the border repeated; on three axes, which no converter transposes."""
     x = x.reshape(x.shape[1:])
-    x = torch.cat([x[:, :1], x, x[:, -1:]], dim=1)
     x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], dim=2)
     return x.reshape(1, *x.shape)
 
 
-class BlockStem(nn.Module):
-    """The hourglass's stem, whose 4x4 convolutions of stride 4 are 1x1 convolutions of blocks."""
+def _upsampled_down(x: Tensor, channels: int) -> Tensor:
+    """(1,4C,h,w) -> (1,4h,4w,C): phases across, which lie as they should, and bilinear down."""
+    picture = from_rows(x, channels)
+    column = to_rows(picture, picture.shape[2])
+    tall = F.interpolate(column, scale_factor=(SIDE, 1), mode="bilinear", align_corners=False)
+    return from_rows(tall, channels)
+
+
+class RowStem(nn.Module):
+    """The hourglass's stem, whose 4x4 convolutions of stride 4 are 4x1 convolutions of rows."""
 
     def __init__(self, stem: JoinedConv) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(_on_blocks(part) for part in stem.parts)  # type: ignore[arg-type]
+        self.parts = nn.ModuleList(_on_rows(part) for part in stem.parts)  # type: ignore[arg-type]
         self.relu = stem.relu
 
-    def forward(self, *blocks: Tensor) -> Tensor:
-        """(1,48,h,w), (1,16,h,w) -> (1,8,h,w)."""
-        image, mask = (part(x) for part, x in zip(self.parts, blocks, strict=True))
+    def forward(self, *rows: Tensor) -> Tensor:
+        """(1,12,H,W/4), (1,4,H,W/4) -> (1,8,H/4,W/4)."""
+        image, mask = (part(x) for part, x in zip(self.parts, rows, strict=True))
         y: Tensor = self.relu(image + mask)
         return y
 
 
-def _on_blocks(convolution: nn.Conv2d) -> nn.Conv2d:
-    weight = convolution.weight.detach().permute(0, 2, 3, 1).flatten(1)[:, :, None, None]
-    result = nn.Conv2d(weight.shape[1], weight.shape[0], 1, bias=convolution.bias is not None)
+def _on_rows(convolution: nn.Conv2d) -> nn.Conv2d:
+    weight = convolution.weight.detach().permute(0, 3, 1, 2).flatten(1, 2)[..., None]
+    return _like(convolution, weight, stride=(SIDE, 1), padding=(0, 0))
+
+
+def _like(
+    convolution: nn.Conv2d, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]
+) -> nn.Conv2d:
+    """A convolution of other weights (a multiple of the outputs, whose biases are repeated)."""
+    outputs, inputs, *sides = weight.shape
+    has_bias = convolution.bias is not None
+    result = nn.Conv2d(inputs, outputs, (sides[0], sides[1]), stride, padding, bias=has_bias)
     result.weight = nn.Parameter(weight.contiguous())
     if convolution.bias is not None:
-        result.bias = nn.Parameter(convolution.bias.detach())
+        result.bias = nn.Parameter(convolution.bias.detach().repeat(outputs // convolution.out_channels))
     return result
+
+
+def widened(convolution: nn.Conv2d, pixels: int) -> nn.Conv2d:
+    """A 3x3 convolution that computes `pixels` neighbours across at once, as channels of one.
+
+    Kernels of XNNPACK compute `CHANNELS` outputs at a time, and take as long for 4 or 8: two neighbours of 8 channels
+    in one cost 3x4 products where each alone costs 3x3, four of 4 channels 3x6.
+    """
+    outputs, inputs, height, width = convolution.weight.shape
+    weight = torch.zeros(pixels, outputs, inputs, height, width + pixels - 1)
+    for pixel in range(pixels):
+        weight[pixel, ..., pixel : pixel + width] = convolution.weight.detach()
+    return _like(convolution, weight.flatten(0, 1), stride=(1, pixels), padding=(1, 1))
+
+
+class Narrow(nn.Module):
+    """Back from the result of a `widened` convolution; no byte moves."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(1,pixels * C,h,w/pixels) -> (1,C,h,w)."""
+        return from_rows(x, self.channels).permute(0, 3, 1, 2)
+
+
+class WideJoined(nn.Module):
+    """A `JoinedConv` of `widened` convolutions; their sum and its ReLU are taken wide."""
+
+    def __init__(self, joined: JoinedConv, narrow: bool = True) -> None:
+        """What it returns is `narrow`, or as wide as it was computed."""
+        super().__init__()
+        outputs = joined.parts[0].out_channels
+        assert isinstance(outputs, int)
+        self.parts = nn.ModuleList(
+            widened(part, CHANNELS // outputs)  # type: ignore[arg-type]
+            for part in joined.parts
+        )
+        self.relu = joined.relu
+        self.narrow = Narrow(outputs) if narrow else nn.Identity()
+
+    def forward(self, *xs: Tensor) -> Tensor:
+        """As `JoinedConv`."""
+        total: Tensor = self.parts[0](xs[0])
+        for part, x in zip(list(self.parts)[1:], xs[1:], strict=True):
+            total = total + part(x)
+        y: Tensor = self.narrow(self.relu(total))
+        return y
+
+
+def _wide(sequence: nn.Sequential) -> nn.Sequential:
+    """Convolution and ReLU, the convolution `widened`; a norm must be folded."""
+    convolution, *rest = sequence
+    assert isinstance(convolution, nn.Conv2d)
+    outputs = convolution.out_channels
+    return nn.Sequential(widened(convolution, CHANNELS // outputs), *rest, Narrow(outputs))
+
+
+def _repeated(convolution: nn.Module, times: int) -> nn.Conv2d:
+    """Each output of a 1x1 convolution so many times: a product of 8 channels with 1 takes ten times one with 8."""
+    assert isinstance(convolution, nn.Conv2d)
+    weight = convolution.weight.detach().repeat_interleave(times, dim=0)
+    result = _like(convolution, weight, stride=(1, 1), padding=(0, 0))
+    if convolution.bias is not None:
+        result.bias = nn.Parameter(convolution.bias.detach().repeat_interleave(times))
+    return result
+
+
+def for_xnnpack(hourglass: Hourglass) -> Hourglass:
+    """Put in the stem on rows, and the wide forms of what has fewer than `CHANNELS` outputs; in place.
+
+    Args:
+        hourglass: without batch norms; its width is 1 or `CHANNELS` a multiple of all its widths.
+    """
+    hourglass.stem = RowStem(hourglass.stem)  # type: ignore[assignment]
+    for level in (hourglass.decode_8, hourglass.decode_4):
+        if level.reduce[0].out_channels < CHANNELS:  # type: ignore[operator]
+            level.reduce = _wide(level.reduce)
+            level.fuse = WideJoined(level.fuse)  # type: ignore[assignment]
+    hourglass.attention[0] = _repeated(hourglass.attention[0], hourglass.shortcut_8[0].out_channels)
+    # Left wide: what follows the sum is float, and no part of what `w8a8` quantizes.
+    hourglass.head = WideJoined(hourglass.head, narrow=False)  # type: ignore[assignment]
+    return hourglass
 
 
 class BlockGenerator(nn.Module):
     """(guidance, weak_mask) -> (alpha, coefficients), channels last at the edges.
 
     Args:
-        folded: a generator without batch norms (`graph.fold_batch_norms`); its stem is replaced.
+        folded: a generator without batch norms (`graph.fold_batch_norms`); its hourglass is changed.
     """
 
     def __init__(self, folded: Generator) -> None:
         super().__init__()
         self.corrected = folded.corrected
-        self.hourglass = folded.hourglass
-        self.hourglass.stem = BlockStem(folded.hourglass.stem)  # type: ignore[assignment]
-        self.image_means, self.mask_means = _means(3), _means(1)
+        self.hourglass = for_xnnpack(folded.hourglass)
+        self.narrow = Narrow(_COEFFICIENTS)
+        self.image_means, self.mask_means = BlockMeans(3, 4), BlockMeans(1, 8)
         self.apply_coefficients = BlockApply()
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
         """(1,H,W,3), (1,H,W,1) -> (1,H,W,1), (1,H/4,W/4,4)."""
-        image = to_blocks(guidance)
-        coefficients = self._coefficients(image, to_blocks(weak_mask))
-        alpha = self.apply_coefficients(coefficients, image)
-        return from_blocks(alpha), coefficients.permute(0, 2, 3, 1)
+        coefficients = self._coefficients(guidance, weak_mask)
+        return self.apply_coefficients(coefficients, guidance), coefficients.permute(0, 2, 3, 1)
 
     def coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
         """(1,H,W,3), (1,H,W,1) -> (1,H/4,W/4,4)."""
-        return self._coefficients(to_blocks(guidance), to_blocks(weak_mask)).permute(0, 2, 3, 1)
+        return self._coefficients(guidance, weak_mask).permute(0, 2, 3, 1)
 
-    def _coefficients(self, image: Tensor, mask: Tensor) -> Tensor:
-        """(1,48,h,w), (1,16,h,w) -> (1,4,h,w)."""
-        start = closed_form_start(self.image_means(image), self.mask_means(mask))
-        coefficients: Tensor = self.corrected(start, self.hourglass(image, mask, start))
+    def _coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
+        """(1,H,W,3), (1,H,W,1) -> (1,4,H/4,W/4)."""
+        start = closed_form_start(self.image_means(guidance), self.mask_means(weak_mask))
+        corrections = self.hourglass(to_rows(guidance), to_rows(weak_mask), start)
+        coefficients: Tensor = self.corrected(start, self.narrow(corrections))
         return coefficients

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from igf_mobile.two_colour import channel_sum, planes, unit_clamp
+from igf_mobile.two_colour import COLOUR_STRIDE, channel_sum, planes, unit_clamp
 
 CELL = 8
 """Side of a cell in blocks of 4 pixels; three cells are 96 pixels, more than a bad mask's reach."""
@@ -37,21 +37,21 @@ class ColourRegression(NamedTuple):
     """(B,1,h*w) in [0,1]: weight of the samples near the colour, 1 from a whole cell's on."""
 
 
-def colour_regression(image_lr: Tensor, mask_lr: Tensor) -> ColourRegression:
+def colour_regression(image_lr: Tensor, mask_lr: Tensor, grid_means: Tensor) -> ColourRegression:
     """Estimate alpha from the colours of both sides nearby.
 
     Args:
         image_lr: (B,3,h,w) in [0,1], h and w divisible by 8.
         mask_lr: (B,1,h,w) in [0,1].
+        grid_means: (B,8,h/4,w/4) of both, see `two_colour.side_means`.
     """
-    centre = F.avg_pool2d(image_lr, CELL)
-    keys, sides = _samples(image_lr, mask_lr, centre)
-    # 1 + |q - k|^2 / sigma^2 as one product of [q, |q|^2, 1] and [-2 k, 1, |k|^2], scaled.
-    distance = torch.bmm(_queries(image_lr, centre), keys)
+    keys, sides, centre = _samples(grid_means)
+    # 1 + |q - k|^2 / sigma^2 as one product of [-2 k, 1, |k|^2], scaled, and [q, |q|^2, 1].
+    distance = torch.bmm(keys, _queries(image_lr, centre))
     # ExecuTorch's XNNPACK delegate takes no reciprocal.
     root = torch.rsqrt(distance)
     nearness = root * root
-    votes = torch.bmm(nearness * nearness, sides)
+    votes = torch.bmm(sides, nearness * nearness)
     inside, outside = torch.split(_from_cells(votes, image_lr.shape), 1, dim=1)
     total = inside + outside
     alpha = (inside + _TINY * planes(mask_lr)) / (total + _TINY)
@@ -59,7 +59,7 @@ def colour_regression(image_lr: Tensor, mask_lr: Tensor) -> ColourRegression:
 
 
 def _queries(image_lr: Tensor, centre: Tensor) -> Tensor:
-    """(N,64,5): colour, its square and 1 for the pixels of each of N = B * h/8 * w/8 cells.
+    """(N,5,64): colour, its square and 1 for the pixels of each of N = B * h/8 * w/8 cells.
 
     Seen from the cell's mean colour: in float16 the difference of large squares would drown.
     """
@@ -69,16 +69,16 @@ def _queries(image_lr: Tensor, centre: Tensor) -> Tensor:
     pixels = pixels - centre.reshape(batch, 3, 1, -1)
     squared = channel_sum(pixels * pixels)
     queries = _with_row(torch.cat([pixels, squared], dim=1), 1.0)
-    return queries.permute(0, 3, 2, 1).reshape(-1, CELL * CELL, 5)
+    return queries.permute(0, 3, 1, 2).reshape(-1, 5, CELL * CELL)
 
 
-def _samples(image_lr: Tensor, mask_lr: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
-    """Keys (N,5,18) and shares (N,18,2) around each cell: nine masked and nine unmasked colours."""
-    mask = F.avg_pool2d(mask_lr, CELL)
-    inside = F.avg_pool2d(image_lr * mask_lr, CELL)
-    other = 1.0 - mask
+def _samples(grid_means: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Keys (N,18,5) and shares (N,2,18) around each cell: nine masked and nine unmasked colours; its mean colour."""
+    cells = F.avg_pool2d(grid_means, CELL // COLOUR_STRIDE)
+    mask, other, inside, outside = torch.split(cells, [1, 1, 3, 3], dim=1)
+    centre = inside + outside
     masked = _with_row(torch.cat([inside / (mask + _TINY), mask], dim=1), 0.0)
-    unmasked = _with_row((centre - inside) / (other + _TINY), 0.0)
+    unmasked = _with_row(outside / (other + _TINY), 0.0)
     batch = mask.shape[0]
     around = _neighbours(torch.cat([masked, unmasked, other], dim=1)).reshape(batch, 18, 5, -1)
     colours, shares = torch.split(around, [3, 2], dim=2)
@@ -86,7 +86,8 @@ def _samples(image_lr: Tensor, mask_lr: Tensor, centre: Tensor) -> tuple[Tensor,
     squared = channel_sum(colours * colours)
     factors = _with_row(-2.0 * _INVERSE_VARIANCE * colours, _INVERSE_VARIANCE)
     keys = torch.cat([factors, _INVERSE_VARIANCE * squared + 1.0], dim=1)
-    return keys.permute(0, 3, 1, 2).reshape(-1, 5, 18), shares.permute(0, 3, 1, 2).reshape(-1, 18, 2)
+    keys, shares = keys.permute(0, 3, 2, 1), shares.permute(0, 3, 2, 1)
+    return keys.reshape(-1, 18, 5), shares.reshape(-1, 2, 18), centre
 
 
 def _with_row(x: Tensor, value: float) -> Tensor:
@@ -111,7 +112,7 @@ def _neighbours(x: Tensor) -> Tensor:
 
 
 def _from_cells(x: Tensor, shape: torch.Size) -> Tensor:
-    """(N,64,C) -> (B,C,h*w)."""
+    """(N,C,64) -> (B,C,h*w)."""
     batch, _, height, width = shape
-    cells = x.reshape(batch, height // CELL, width // CELL, CELL, CELL, x.shape[2])
-    return cells.permute(0, 5, 1, 3, 2, 4).flatten(2)
+    cells = x.reshape(batch, height // CELL, width // CELL, x.shape[1], CELL, CELL)
+    return cells.permute(0, 3, 1, 4, 2, 5).flatten(2)

@@ -139,8 +139,10 @@ class Hourglass(nn.Module):
         pooled_mask = nn.functional.avg_pool2d(start.mask_lr, _ATTENTION_STRIDE // COEFFICIENT_STRIDE)
         # Logits are upsampled, then squashed: a resize after a sigmoid cannot be quantized.
         logits = upsample(self.attention(torch.cat([bottleneck, pooled_mask], dim=1)), 4)
-        attention_8 = torch.sigmoid(logits[:, 0:1])
-        attention_4 = torch.sigmoid(upsample(logits[:, 1:2], 2))
+        # One channel each here; one for each channel that they weigh in the form for XNNPACK.
+        maps = logits.shape[1] // 2
+        attention_8 = torch.sigmoid(logits[:, :maps])
+        attention_4 = torch.sigmoid(upsample(logits[:, maps:], 2))
 
         d16 = self.decode_16(bottleneck, self.shortcut_16(e16))
         d8 = self.decode_8(d16, self.shortcut_8(e8)) * attention_8

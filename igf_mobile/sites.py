@@ -1,8 +1,8 @@
 """Where `w8a8` has int8 activations, by names that are the same for every runtime.
 
 A *site* is a set of tensors of the network proper that share one int8 range. Convolutions, additions, products and
-concatenations write one each, as do the tensors that enter the network. Resizes and slices keep their
-source's; a concatenation shares its with all that it joins (runtimes move bytes there and do not
+concatenations write one each, as do the tensors that enter the network. Resizes, slices and reshapes keep
+their source's; a concatenation shares its with all that it joins (runtimes move bytes there and do not
 rescale them); an operator that a ReLU follows has none, for all runtimes fuse the two.
 
 A site is called after the module and the operator that write it, `encode_16.2:relu`, a second one of the kind in
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Interpreter, Node
 from torch.nn.functional import avg_pool2d
 
-from igf_mobile.blocks import to_blocks
+from igf_mobile.blocks import to_rows
 from igf_mobile.graph import Layout
 from igf_mobile.start import Start, closed_form_start
 from igf_mobile.two_colour import COEFFICIENT_STRIDE
@@ -33,7 +33,9 @@ CONCATENATION = _ATEN.cat.default
 ARITHMETIC = (_ATEN.add.Tensor, _ATEN.mul.Tensor)
 UPSAMPLING = (_ATEN.upsample_bilinear2d.vec, _ATEN.upsample_bilinear2d.default)
 SLICE = _ATEN.slice.Tensor
-MOVING = (*UPSAMPLING, SLICE)
+RESHAPES = (_ATEN.permute.default, _ATEN.reshape.default, _ATEN.view.default)
+"""The same values in the same order in memory, or in another one."""
+MOVING = (*UPSAMPLING, SLICE, *RESHAPES)
 _WHOLE = "hourglass"
 """The module's own name, of what it computes by itself."""
 _READING = (CONVOLUTION, CONCATENATION, *ARITHMETIC, *MOVING)
@@ -153,12 +155,15 @@ def network_inputs(
     """
     start = closed_form_start(*(avg_pool2d(x, COEFFICIENT_STRIDE) for x in (guidance, weak_mask)))
     if layout == "NHWC":
-        guidance, weak_mask = (to_blocks(x.permute(0, 2, 3, 1)) for x in (guidance, weak_mask))
+        guidance, weak_mask = (to_rows(x.permute(0, 2, 3, 1)) for x in (guidance, weak_mask))
     return guidance, weak_mask, start
 
 
-def trace(network: nn.Module, layout: Layout = "NCHW", size: int = 64) -> GraphModule:
-    """The graph of a `Hourglass` without batch norms, with parameters of its own; as a `Tap` it takes any size."""
-    inputs = network_inputs(torch.rand(1, 3, size, size), torch.rand(1, 1, size, size), layout)
+def trace(network: nn.Module, layout: Layout = "NCHW", size: tuple[int, int] = (64, 64)) -> GraphModule:
+    """The graph of a `Hourglass` without batch norms, with parameters of its own.
+
+    As a `Tap` that of NCHW takes pictures of any size (H, W), that of the block form those of `size` alone.
+    """
+    inputs = network_inputs(torch.rand(1, 3, *size), torch.rand(1, 1, *size), layout)
     graph: GraphModule = torch.export.export(copy.deepcopy(network), inputs).module(check_guards=False)
     return graph

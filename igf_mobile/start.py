@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from igf_mobile.colour_regression import colour_regression
-from igf_mobile.two_colour import from_planes, planes, two_colour
+from igf_mobile.two_colour import from_planes, planes, side_means, two_colour
 
 ESTIMATES = 4
 """Channels of `Start.estimates`."""
@@ -43,8 +43,9 @@ def closed_form_start(image_lr: Tensor, mask_lr: Tensor) -> Start:
         mask_lr: (B,1,h,w) block means of the weak mask, [0,1].
     """
     size = mask_lr.shape[2:]
-    two = two_colour(image_lr, mask_lr)
-    regression = colour_regression(image_lr, mask_lr)
+    grid_means = side_means(image_lr, mask_lr)
+    two = two_colour(image_lr, mask_lr, grid_means)
+    regression = colour_regression(image_lr, mask_lr, grid_means)
     image = planes(image_lr)
     estimates = torch.cat([two.alpha_lr, two.misfit, regression.alpha_lr, regression.support], dim=1)
     return Start(

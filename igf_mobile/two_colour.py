@@ -18,7 +18,7 @@ from torch.nn import functional as F
 COEFFICIENT_STRIDE = 4
 """Side of an image block that shares one set of coefficients (paper 3.2: both upsamplings are x4)."""
 
-_COLOUR_STRIDE = 4
+COLOUR_STRIDE = 4
 """Coefficient blocks per cell of the colour grid; means at 1/16 of the image lose nothing (measured)."""
 
 _WINDOW = 5
@@ -87,19 +87,30 @@ def from_planes(x: Tensor, size: torch.Size) -> Tensor:
     return x.reshape(*x.shape[:2], *size)
 
 
-def two_colour(image_lr: Tensor, mask_lr: Tensor) -> TwoColour:
-    """Fit the two-colour model in windows of 80 pixels.
+def side_means(image_lr: Tensor, mask_lr: Tensor) -> Tensor:
+    """(B,8,h/4,w/4): means over the cells of the colour grid of the mask, what is not in it, and the colour in both.
 
     Args:
         image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 4.
         mask_lr: (B,1,h,w) block means of the weak mask, [0,1].
     """
-    size = mask_lr.shape[2:]
     image, mask = planes(image_lr), planes(mask_lr)
     inside = image * mask
-    sides = from_planes(torch.cat([mask, 1.0 - mask, inside, image - inside], dim=1), size)
+    sides = torch.cat([mask, 1.0 - mask, inside, image - inside], dim=1)
+    return F.avg_pool2d(from_planes(sides, mask_lr.shape[2:]), COLOUR_STRIDE)
+
+
+def two_colour(image_lr: Tensor, mask_lr: Tensor, grid_means: Tensor) -> TwoColour:
+    """Fit the two-colour model in windows of 80 pixels.
+
+    Args:
+        image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 4.
+        mask_lr: (B,1,h,w) block means of the weak mask, [0,1].
+        grid_means: (B,8,h/4,w/4) of both, `side_means`.
+    """
+    image, mask = planes(image_lr), planes(mask_lr)
     # The window's area with the zero padding counted out is not needed: it cancels in F and G.
-    grid = _window_mean(F.avg_pool2d(sides, _COLOUR_STRIDE))
+    grid = _window_mean(grid_means)
     means, cells_size = planes(grid), grid.shape[2:]
     share, other_share, masked, unmasked = torch.split(means, [1, 1, 3, 3], dim=1)
     foreground = masked / (share + _TINY)
@@ -107,7 +118,7 @@ def two_colour(image_lr: Tensor, mask_lr: Tensor) -> TwoColour:
     trust = unit_clamp(share * _SHARE_GAIN) * unit_clamp(other_share * _SHARE_GAIN)
 
     cells = torch.cat([foreground - background, background, trust], dim=1)
-    grid = upsample(from_planes(cells, cells_size), _COLOUR_STRIDE)
+    grid = upsample(from_planes(cells, cells_size), COLOUR_STRIDE)
     contrast, background, trust = torch.split(planes(grid), [3, 3, 1], dim=1)
 
     squared = channel_sum(contrast * contrast) + _EPS

@@ -22,7 +22,16 @@ from torchao.quantization.pt2e.quantizer import (
 from igf_mobile.pt2e import INT8_WEIGHT, is_edge, static_nodes
 from igf_mobile.pt2e_ranges import RESIZED, fix_ranges
 from igf_mobile.ranges import Ranges
-from igf_mobile.sites import ARITHMETIC, CONCATENATION, CONVOLUTION, RELU, SLICE, UPSAMPLING, is_inside
+from igf_mobile.sites import (
+    ARITHMETIC,
+    CONCATENATION,
+    CONVOLUTION,
+    RELU,
+    RESHAPES,
+    SLICE,
+    UPSAMPLING,
+    is_inside,
+)
 
 _ACTIVATION = QuantizationSpec(
     dtype=torch.int8,
@@ -102,7 +111,7 @@ class StaticQuantizer(Quantizer):
             elif node.target in UPSAMPLING:
                 # A range of its own, see `pt2e_ranges.RESIZED`.
                 _annotate(node, {node.args[0]: _ACTIVATION})
-            elif node.target is SLICE:
+            elif node.target in (SLICE, *RESHAPES):
                 source = node.args[0]
                 shared = SharedQuantizationSpec((source, node))
                 node.meta["quantization_annotation"] = QuantizationAnnotation(

@@ -30,6 +30,7 @@ from igf_mobile.layers import identify, is_layer, layer_weights
 from igf_mobile.model import Generator
 from igf_mobile.observers import ranges_for
 from igf_mobile.ranges import Ranges
+from igf_mobile.xnnpack_graph import cancelled_transposes
 
 _NETWORK = "model.hourglass"
 """The submodule that `w8` and `w8a8` quantize; the rest of the graph stays float."""
@@ -109,7 +110,7 @@ def export(
     partitioners: list[Any] = [XnnpackPartitioner()]
     if scheme == "w8":
         partitioners.insert(0, XnnpackDynamicallyQuantizedPartitioner())
-    with torch.no_grad():
+    with torch.no_grad(), cancelled_transposes():
         edge = to_edge_transform_and_lower(
             torch.export.export(graph, example),
             partitioner=partitioners,

@@ -35,8 +35,11 @@ from igf_mobile.observers import ranges_for
 _NETWORK = r"Hourglass_hourglass"
 """Part of the name of every operator of the network proper; the rest of the graph stays float."""
 
-_EDGE = r"JoinedConv_head;\d*;$"
+_EDGE = r"WideJoined_head;\d*;$"
 """The addition that brings the corrections back to the float part; a scope ends in `;`."""
+
+_WHOLE = _NETWORK + r";\d*;$"
+"""What the network computes by itself, in none of its modules: of reshapes, the mask's on its way to be averaged."""
 
 _FIXED = r"BlockGenerator_model/(?!.*Hourglass_hourglass)"
 """Convolutions with constant kernels, whose weights are exact in float16."""
@@ -83,6 +86,7 @@ def _recipe(scheme: str) -> list[dict[str, Any]]:
             _rule(_EDGE, "ADD", "no_quantize", {}),
             # XNNPACK takes no int8 average pooling of this kind; one is in the network, over the mask.
             _rule(_NETWORK, "AVERAGE_POOL_2D", "no_quantize", {}),
+            _rule(_WHOLE, "RESHAPE", "no_quantize", {}),
         ]
     raise ValueError(f"litert has no recipe for scheme {scheme!r}")
 

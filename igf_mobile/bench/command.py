@@ -32,9 +32,10 @@ def bench(
     block: Annotated[int, typer.Option(help="Calls in a row before the next side's turn.", min=1)] = 10,
     peers: Annotated[
         bool,
-        typer.Option(
-            "--peers", help="Also OpenCV's and PyMatting's filters, MediaPipe, u2netp, torch.compile."
-        ),
+        typer.Option("--peers", help="Also OpenCV's and PyMatting's filters, MediaPipe, u2netp."),
+    ] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compiled", help="Also torch.compile of the network; a minute or three to load.")
     ] = False,
     memory: Annotated[bool, typer.Option(help="Peak memory, in a process of its own per side.")] = True,
     roofline: Annotated[
@@ -80,10 +81,15 @@ def bench(
         tuple[Path, Path] | None,
         typer.Option(metavar="NEW OLD", help="Measure nothing: ratios of two runs written by --output."),
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the run as JSON.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write the run as JSON; after each round what there is."),
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
 ) -> None:
     """Time the artifacts of a build on this machine, eager torch beside them; all take turns, a process each.
+
+    A run that is stopped leaves the rounds before in --output.
 
     Examples: `igf bench` · `igf bench --peers --only litert-fp32 --threads 1 -o a.json` ·
     `igf bench --compare b.json a.json` · `igf bench --profile litert-fp32` ·
@@ -104,7 +110,13 @@ def bench(
     from igf_mobile.bench import desktop, record, tables
     from igf_mobile.bench.peers import peer_specs
     from igf_mobile.bench.run import FrameSpec, Plan, run_bench
-    from igf_mobile.bench.sides import applied_specs, artifact_specs, cache_folder, eager_spec
+    from igf_mobile.bench.sides import (
+        applied_specs,
+        artifact_specs,
+        cache_folder,
+        compiled_spec,
+        eager_spec,
+    )
     from igf_mobile.manifest import load_manifest
 
     manifest = load_manifest(build)
@@ -116,7 +128,9 @@ def bench(
         if applied:
             base_applied = dataclasses.replace(base, build=str(applied))
             specs += applied_specs(load_manifest(applied), base_applied, _size(applied_at), only or ())
-        specs += peer_specs(base) if peers and count == (threads or [1])[0] else []
+        if count == (threads or [1])[0]:
+            specs += [compiled_spec(base)] if compiled else []
+            specs += peer_specs(base) if peers else []
     whole = FrameSpec(_format(frame_format), _size(frame)) if frame else None
     plan = Plan(
         specs,
@@ -129,7 +143,8 @@ def bench(
         whole,
         parity=latency_report is not None,
     )
-    run = run_bench(plan, build, size, cache_folder() / _LOG, _teller())
+    keep = (lambda so_far: record.save(so_far, output)) if output else (lambda so_far: None)
+    run = run_bench(plan, build, size, cache_folder() / _LOG, _teller(), keep)
     if output:
         record.save(run, output)
     if latency_report:

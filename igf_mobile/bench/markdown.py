@@ -39,9 +39,9 @@ def conditions(run: BenchRun) -> str:
     machine, settings = run.machine, run.settings
     height, width = settings.size
     threads = settings.threads[0]
-    limit = ""
+    limit = "" if run.finished else " Stopped before all calls were made."
     if run.roofline is not None:
-        limit = (
+        limit += (
             f" The limit, {run.roofline.limit_ms('fp32', threads):.2f} ms for fp32, is the larger of moving inputs, "
             f"outputs and weights once ({run.roofline.traffic_ms('fp32'):.2f} ms) and the convolutions' arithmetic "
             f"({run.roofline.arithmetic_ms('fp32', threads):.2f} ms)."

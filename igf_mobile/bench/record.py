@@ -114,6 +114,8 @@ class BenchRun:
     rows: tuple[Row, ...]
     roofline: Roofline | None = None
     """What the machine could do; None where it was not probed."""
+    finished: bool = True
+    """False in what was written on the way and never replaced: the run was stopped, these are the rounds before."""
 
     def find(self, name: str, threads: int) -> Row | None:
         """A row that has samples."""

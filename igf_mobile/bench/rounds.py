@@ -65,6 +65,7 @@ def measure_in_turns(
     block: int,
     progress: Callable[[int, int], None],
     clock: Callable[[], float] = time.perf_counter,
+    keep: Callable[[list[Measured]], None] = lambda so_far: None,
 ) -> list[Measured]:
     """Load every side, then let them take turns.
 
@@ -76,6 +77,7 @@ def measure_in_turns(
         block: calls in a row.
         progress: told (blocks done, blocks to do).
         clock: seconds, monotonic.
+        keep: given what there is after each round but the last, should nothing come after it.
     """
     loaded: list[Loaded | None] = []
     failures: list[SideFailed | None] = [None] * len(sides)
@@ -106,7 +108,17 @@ def measure_in_turns(
                 samples[index] += sides[index].time(min(pace[index], left))
             except SideFailed as failure:
                 failures[index] = failure
-    duration_s = clock() - start
+        if number + 1 < blocks:
+            keep(_measured(loaded, samples, failures, clock() - start))
+    return _measured(loaded, samples, failures, clock() - start)
+
+
+def _measured(
+    loaded: Sequence[Loaded | None],
+    samples: Sequence[Sequence[float]],
+    failures: Sequence[SideFailed | None],
+    duration_s: float,
+) -> list[Measured]:
     return [
         Measured(has, tuple(found), None, duration_s) if failure is None else Measured(has, (), failure, None)
         for has, found, failure in zip(loaded, samples, failures, strict=True)

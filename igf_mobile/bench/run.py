@@ -1,5 +1,6 @@
 """One run: every side in turns, memory in a pass of its own, what did not run with its reason."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,11 +11,12 @@ from igf_mobile.bench.memory import Memory
 from igf_mobile.bench.peers import PEERS
 from igf_mobile.bench.process import Worker
 from igf_mobile.bench.record import BenchRun, Row, Settings, Sustained
-from igf_mobile.bench.roofline import measure_apart
+from igf_mobile.bench.roofline import Roofline, measure_apart
 from igf_mobile.bench.rounds import Measured, SideFailed, measure_in_turns
 from igf_mobile.bench.sides import Spec
 from igf_mobile.bench.site import opencv_contrib
 from igf_mobile.device_report import DeviceParity
+from igf_mobile.errors import IgfError
 
 if TYPE_CHECKING:
     from igf_mobile.bench.frame import Format
@@ -56,39 +58,67 @@ class Plan(NamedTuple):
     """Whether to hold each artifact's alpha to the build's golden case."""
 
 
-def run_bench(plan: Plan, build: Path, size: tuple[int, int], log: Path, tell: Tell) -> BenchRun:
-    """Measure everything of a plan. A side that cannot run has its reason in its row."""
+def run_bench(
+    plan: Plan,
+    build: Path,
+    size: tuple[int, int],
+    log: Path,
+    tell: Tell,
+    keep: Callable[[BenchRun], None] = lambda so_far: None,
+) -> BenchRun:
+    """Measure everything of a plan. A side that cannot run has its reason in its row.
+
+    Args:
+        plan: what to measure.
+        build: the build folder, for the record.
+        size: (H, W) of the photograph.
+        log: where sides print.
+        tell: told each step.
+        keep: given the run as it stands, not `finished`, after each round and step, should it be stopped.
+    """
     before = os.getloadavg()[0]
-    measured, extras = _time(plan, log, tell)
-    rows = []
-    for spec, result, extra in zip(plan.specs, measured, extras, strict=True):
-        memory = None
-        if plan.memory and result.samples_ms and spec.threads == plan.specs[0].threads:
-            memory = _memory(spec, log, tell)
-        rows.append(_row(spec, result, memory, extra))
-    settings = Settings(
-        build=str(build),
-        size=size,
-        threads=tuple(dict.fromkeys(spec.threads for spec in plan.specs)),
-        warm_up=plan.warm_up,
-        iterations=plan.iterations,
-        block=plan.block,
-        frame=str(plan.frame) if plan.frame else None,
-        load_average=(before, os.getloadavg()[0]),
-    )
-    limit = None
-    if plan.roofline:
-        tell("probing the machine")
-        limit = measure_apart(size, Path(chosen) if (chosen := plan.specs[0].checkpoint) else None)
-    return BenchRun(
-        schema_version=record.SCHEMA_VERSION,
-        created_at=record.now(),
-        machine=record.machine(),
-        versions=record.versions(),
-        settings=settings,
-        rows=tuple(rows),
-        roofline=limit,
-    )
+    limit = _limit(plan, size, tell)
+
+    def run(rows: Sequence[Row], finished: bool) -> BenchRun:
+        settings = Settings(
+            build=str(build),
+            size=size,
+            threads=tuple(dict.fromkeys(spec.threads for spec in plan.specs)),
+            warm_up=plan.warm_up,
+            iterations=plan.iterations,
+            block=plan.block,
+            frame=str(plan.frame) if plan.frame else None,
+            load_average=(before, os.getloadavg()[0]),
+        )
+        return BenchRun(
+            schema_version=record.SCHEMA_VERSION,
+            created_at=record.now(),
+            machine=record.machine(),
+            versions=record.versions(),
+            settings=settings,
+            rows=tuple(rows),
+            roofline=limit,
+            finished=finished,
+        )
+
+    rows = _time(plan, log, tell, lambda so_far: keep(run(so_far, False)))
+    for index, (spec, row) in enumerate(zip(plan.specs, rows, strict=True)):
+        if plan.memory and row.samples_ms and spec.threads == plan.specs[0].threads:
+            rows[index] = dataclasses.replace(row, memory=_memory(spec, log, tell))
+            keep(run(rows, False))
+    return run(rows, True)
+
+
+def _limit(plan: Plan, size: tuple[int, int], tell: Tell) -> Roofline | None:
+    """What the machine could do; a probe that breaks costs the multiples alone."""
+    if not plan.roofline:
+        return None
+    tell("probing the machine")
+    try:
+        return measure_apart(size, Path(chosen) if (chosen := plan.specs[0].checkpoint) else None)
+    except IgfError as reason:
+        tell(f"no limit: {reason}")
+        return None
 
 
 class _Extras(NamedTuple):
@@ -99,7 +129,7 @@ class _Extras(NamedTuple):
     sustained: Sustained | None = None
 
 
-def _time(plan: Plan, log: Path, tell: Tell) -> tuple[list[Measured], list[_Extras]]:
+def _time(plan: Plan, log: Path, tell: Tell, keep: Callable[[Sequence[Row]], None]) -> list[Row]:
     sides = [_side(spec, log, tell) for spec in plan.specs]
 
     def progress(done: int, of: int) -> None:
@@ -108,11 +138,23 @@ def _time(plan: Plan, log: Path, tell: Tell) -> tuple[list[Measured], list[_Extr
         elif done % max(1, of // 4) == 0:
             tell(f"round {done} of {of}")
 
+    def rows(measured: Sequence[Measured]) -> list[Row]:
+        return [
+            _row(spec, result, None, _Extras()) for spec, result in zip(plan.specs, measured, strict=True)
+        ]
+
     tell(f"loading {len(sides)} sides")
     try:
-        measured = measure_in_turns(sides, plan.warm_up, plan.iterations, plan.block, progress)
-        extras = [_extras(plan, side, result, tell) for side, result in zip(sides, measured, strict=True)]
-        return measured, extras
+        measured = measure_in_turns(
+            sides, plan.warm_up, plan.iterations, plan.block, progress, keep=lambda so_far: keep(rows(so_far))
+        )
+        found = rows(measured)
+        keep(found)
+        for index, (side, result) in enumerate(zip(sides, measured, strict=True)):
+            found[index] = _row(side.spec, result, None, _extras(plan, side, result, tell))
+            if found[index].stages or found[index].sustained:
+                keep(found)
+        return found
     finally:
         for side in sides:
             side.close()

@@ -80,6 +80,11 @@ def eager_spec(
     )
 
 
+def compiled_spec(base: Spec) -> Spec:
+    """The same network through torch.compile, which takes a minute of a core to load, three beside others."""
+    return dataclasses.replace(base, kind="torch", what="compile")
+
+
 def cache_folder() -> Path:
     """Where peers, their models and the log are kept; the folder of `proof.cache`, which imports OpenCV."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "igf_mobile"

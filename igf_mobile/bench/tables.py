@@ -175,6 +175,7 @@ def how(run: BenchRun) -> str:
     return (
         f"{machine.processor}, {machine.cores} cores, {machine.system} {machine.system_version}, "
         f"Python {machine.python}; load average {before:.1f} before, {after:.1f} after\n"
-        f"{settings.warm_up} warm-up calls, {settings.iterations} timed in turns of {settings.block}, a process each; "
+        f"{'' if run.finished else 'stopped early; '}{settings.warm_up} warm-up calls, {settings.iterations} timed in "
+        f"turns of {settings.block}, a process each; "
         f"one call: inputs in place, outputs readable\n{versions}"
     )

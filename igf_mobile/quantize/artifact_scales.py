@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 from torch.fx import Node
 
 from igf_mobile import ranges as ranges_module
 from igf_mobile.checkpoint import load_checkpoint
 from igf_mobile.errors import DamagedFile, IgfError
-from igf_mobile.graph import fold_batch_norms
+from igf_mobile.graph import ExportGraph, Layout
 from igf_mobile.manifest import Manifest
 from igf_mobile.model import Generator
 from igf_mobile.pt2e_ranges import RESIZED
@@ -97,8 +98,11 @@ def _expected(
     model: Generator, ranges: Ranges, backend: str
 ) -> list[tuple[str, NDArray[np.float64], Range, Range]]:
     """Name, weight scales, input range and output range of every convolution."""
-    hourglass = fold_batch_norms(model).hourglass
-    graph = trace(hourglass)
+    # Convolutions are in an artifact as its exporter's form of the graph has them.
+    layout: Layout = "NCHW" if backend == "coreml" else "NHWC"
+    hourglass = ExportGraph(model, layout).model.hourglass
+    assert isinstance(hourglass, nn.Module)
+    graph = trace(hourglass, layout)
     sites = activation_sites(graph, "")
     rows = []
     for node in graph.graph.nodes:
