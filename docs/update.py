@@ -115,8 +115,9 @@ def _arm_cell(r: ArtifactRecord, found: dict[str, Any] | None, notes: _Notes) ->
         return notes("`igf verify --arch arm64` has not seen this artifact")
     if reason := rows[0]["not_run"]:
         return notes(reason)
-    values = [row["alpha_max_abs"] for row in rows]
-    return _difference(values, any(row["failures"] for row in rows))
+    text = _difference([row["alpha_max_abs"] for row in rows], any(row["failures"] for row in rows))
+    steps = [row["heads"]["steps"] for row in rows if row["heads"]]
+    return f"{text}; {max(steps):.1f} steps" if steps else text
 
 
 def _oldest_cell(r: ArtifactRecord, found: dict[str, Any] | None, notes: _Notes) -> str:
@@ -125,7 +126,9 @@ def _oldest_cell(r: ArtifactRecord, found: dict[str, Any] | None, notes: _Notes)
     rows = [row for row in found["rows"] if row["sha256"] == r.sha256] if found else []
     if not rows:
         return notes("`igf verify --runtime tflite-2.14` has not seen this artifact")
-    return _difference([row["alpha"] and row["alpha"]["max_abs"] for row in rows], bool(rows[0]["failures"]))
+    text = _difference([row["alpha"] and row["alpha"]["max_abs"] for row in rows], bool(rows[0]["failures"]))
+    own = rows[0]["own_kernels"]
+    return f"{text}; {own['alpha_max_abs']:.2g} without XNNPACK" if own else text
 
 
 def _difference(values: list[float | None], failed: bool) -> str:

@@ -130,10 +130,16 @@ def rows_for(record: ArtifactRecord, tolerances: Sequence[Tolerance]) -> Sequenc
         (t.backend, t.scheme) == (record.backend, record.scheme) for t in tolerances
     ):
         return tolerances
-    precisions = record.recipe.wanted.values()
-    scheme = next(p for p in (recipes.STATIC, recipes.WEIGHTS) if p in precisions)
-    own = (record.backend, scheme)
+    own = (record.backend, binding_scheme(record))
     return [dataclasses.replace(t, scheme=record.scheme) for t in tolerances if (t.backend, t.scheme) == own]
+
+
+def binding_scheme(record: ArtifactRecord) -> str:
+    """The scheme whose limits bind an artifact: its own, or the coarsest of its recipe."""
+    if record.recipe is None:
+        return record.scheme
+    precisions = record.recipe.wanted.values()
+    return next(p for p in (recipes.STATIC, recipes.WEIGHTS) if p in precisions)
 
 
 def check_layers(

@@ -16,8 +16,8 @@ from igf_mobile.checkpoint import weights_sha256
 from igf_mobile.errors import IgfError
 from igf_mobile.graph import ExportGraph, Layout, fold_batch_norms
 from igf_mobile.model import Generator
-from igf_mobile.ranges import HIGHEST, LOGISTIC, LOWEST, Range, Ranges, widened
-from igf_mobile.sites import Tap, activation_sites, network_inputs, trace
+from igf_mobile.ranges import HIGHEST, LOGISTIC, LOWEST, Range, Ranges, off_grid, widened
+from igf_mobile.sites import Sites, Tap, activation_sites, network_inputs, trace
 
 FloatArray = NDArray[np.float32]
 Pairs = Sequence[tuple[FloatArray, FloatArray]]
@@ -119,20 +119,21 @@ def observe(
     for name in names:
         if name not in OBSERVERS:
             raise ValueError(f"observer {name!r} is not one of {', '.join(OBSERVERS)}")
-    values, fixed = site_values(model, pairs, progress)
+    values, sites = site_values(model, pairs, progress)
     weights = weights_sha256(model)
     tables = []
     for name in names:
         progress(name)
-        table = {site: LOGISTIC if site in fixed else OBSERVERS[name](v) for site, v in values.items()}
-        tables.append(Ranges(name, calibration_sha256, weights, widened(table)))
+        table = {site: LOGISTIC if site in sites.fixed else OBSERVERS[name](v) for site, v in values.items()}
+        table = off_grid(widened(table), sites.entering)
+        tables.append(Ranges(name, calibration_sha256, weights, table))
     return tables
 
 
 def site_values(
     model: Generator, pairs: Pairs, progress: Callable[[str], None] = lambda text: None
-) -> tuple[dict[str, FloatArray], frozenset[str]]:
-    """Every value each site takes over the pairs, and the sites whose range is fixed."""
+) -> tuple[dict[str, FloatArray], Sites]:
+    """Every value each site takes over the pairs, and the sites."""
     if not pairs:
         raise IgfError("activation ranges need calibration samples, got none")
     graph = trace(fold_batch_norms(model).hourglass)
@@ -147,7 +148,7 @@ def site_values(
     for site, array in values.items():
         if not np.isfinite(array).all():
             raise IgfError(f"{site} has values that are not finite over the calibration samples")
-    return values, sites.fixed
+    return values, sites
 
 
 def block_site_tensors(

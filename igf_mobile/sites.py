@@ -51,6 +51,8 @@ class Sites:
     """Site -> the tensor whose values are those of all its tensors."""
     fixed: frozenset[str]
     """Sites of sigmoids: LiteRT's LOGISTIC has no other output scale than 1/256."""
+    entering: frozenset[str]
+    """Sites of tensors that something outside the submodule computed, in float."""
 
 
 def activation_sites(graph: GraphModule, module: str) -> Sites:
@@ -89,6 +91,7 @@ def activation_sites(graph: GraphModule, module: str) -> Sites:
         {node: names[writer] for node, writer in writers.items()},
         {names[writer]: writer for writer in writers.values()},
         frozenset(names[n] for n in writers.values() if n.target is SIGMOID),
+        frozenset(names[n] for n in writers.values() if n not in known),
     )
 
 

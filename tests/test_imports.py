@@ -48,7 +48,7 @@ ROWS = (
         "device_plots",
         "device_section",
     },
-    {"profile_cli"},
+    {"profile_cli", "elsewhere"},
     {"proof", "arm", "oldest", "bench"},
     {"cli"},
 )

@@ -1,7 +1,5 @@
-"""The table, the JSON and the verdict of `igf verify --arch arm64`."""
+"""The table and the verdict of `igf verify --arch arm64`."""
 
-import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,8 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from igf_mobile.arm.check import LIMITS, Row, verify
-from igf_mobile.errors import GateFailed
-from igf_mobile.files import write_text
+from igf_mobile.elsewhere.verdict import conclude, number
 
 ARCHITECTURES = ("arm64",)
 
@@ -28,23 +25,8 @@ def verify_architecture(
     if arch not in ARCHITECTURES:
         raise ValueError(f"unknown architecture {arch!r}; available: {', '.join(ARCHITECTURES)}")
     rows = verify(build, progress)
-    failures = [sentence for row in rows for sentence in row.failures]
-    limits = {"-".join(key): dataclasses.asdict(limit) for key, limit in LIMITS.items()}
-    document = {
-        "arch": arch,
-        "rows": [dataclasses.asdict(r) for r in rows],
-        "limits": limits,
-        "failures": failures,
-    }
-    write_text(build / f"{arch}.json", json.dumps(document, indent=1, sort_keys=True) + "\n")
-    if as_json:
-        print(json.dumps(document, indent=1, sort_keys=True))
-    else:
-        console.print(_table(rows))
-        for backend, reason in sorted({(row.backend, row.not_run) for row in rows if row.not_run}):
-            console.print(f"{backend}: not run: {reason}", highlight=False)
-    if failures:
-        raise GateFailed.of(failures)
+    limits = {"-".join(key): limit for key, limit in LIMITS.items()}
+    conclude("arch", arch, rows, limits, _table(rows), build, as_json, console)
     return sum(row.not_run is None for row in rows)
 
 
@@ -52,26 +34,22 @@ def _table(rows: Sequence[Row]) -> Table:
     table = Table(title="arm64, emulated, against this machine: largest difference")
     for column in ("Artifact", "CPU model"):
         table.add_column(column, no_wrap=True)
-    for column in ("alpha", "limit", "coefficients", "limit"):
+    for column in ("alpha", "coefficients", "steps of int8", "blocks"):
         table.add_column(column, justify="right")
     table.add_column("Verdict")
     for row in rows:
         if row.not_run:
             continue
-        limit = LIMITS.get((row.backend, row.scheme))
         exact = f", {' and '.join(row.bit_exact)} bit-exact" if row.bit_exact else ""
-        verdict = "failed" if row.failures else f"passed{exact}"
         table.add_row(
             f"{row.backend}-{row.scheme}",
             row.cpu,
-            _number(row.alpha_max_abs),
-            _number(limit.alpha if limit else None),
-            _number(row.coefficients_max_abs),
-            _number(limit.coefficients if limit else None),
-            verdict,
+            number(row.alpha_max_abs),
+            number(row.coefficients_max_abs),
+            number(row.heads and row.heads.steps),
+            "-" if row.heads is None else f"{row.heads.changed:.2%}",
+            "failed" if row.failures else f"passed{exact}",
         )
+    skipped = sorted({(row.backend, row.not_run) for row in rows if row.not_run})
+    table.caption = "\n".join(f"{backend}: not run: {reason}" for backend, reason in skipped) or None
     return table
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2g}"

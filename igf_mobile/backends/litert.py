@@ -204,11 +204,14 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise DamagedFile(f"{path}: its metadata are damaged: {error}") from error
 
 
-def _open(path: Path, threads: int = 1) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
+def _open(path: Path, threads: int = 1, xnnpack: bool = True) -> Any:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+    resolvers = (OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, OpResolverType.AUTO)
     try:
-        interpreter = Interpreter(str(path), num_threads=threads)
+        interpreter = Interpreter(
+            str(path), num_threads=threads, experimental_op_resolver_type=resolvers[xnnpack]
+        )
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise DamagedFile(f"{path} is not a whole LiteRT model: {str(error).splitlines()[0]}") from error
@@ -281,12 +284,13 @@ def export(
 
 
 class _LiteRTRunner:
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, xnnpack: bool = True) -> None:
         from ai_edge_litert import __version__ as version
 
-        self._interpreter = _open(path, threads)
+        self._interpreter = _open(path, threads, xnnpack)
         self._signature = self._interpreter.get_signature_runner()
-        self.description = f"LiteRT {version}, XNNPACK, {threads} thread{'s' if threads > 1 else ''}"
+        kernels = "XNNPACK" if xnnpack else "own kernels"
+        self.description = f"LiteRT {version}, {kernels}, {threads} thread{'s' if threads > 1 else ''}"
 
     def __call__(self, guidance: FloatArray, weak_mask: FloatArray) -> tuple[FloatArray, FloatArray]:
         result = self._signature(guidance=channels_last(guidance), weak_mask=channels_last(weak_mask))
@@ -303,6 +307,15 @@ def load(path: Path, threads: int = 1) -> Runner:
     if reason := runs_here():
         raise BackendUnavailable(reason)
     return _LiteRTRunner(path, threads)
+
+
+def load_without_xnnpack(path: Path) -> Runner:
+    """Open a .tflite for TensorFlow Lite's own kernels, which are what a runtime without the delegate has.
+
+    Raises:
+        DamagedFile: the file is not a whole .tflite.
+    """
+    return _LiteRTRunner(path, 1, xnnpack=False)
 
 
 def runs_here() -> str | None:

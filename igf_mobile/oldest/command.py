@@ -1,16 +1,13 @@
-"""The table, the JSON and the verdict of `igf verify --runtime tflite-2.14`."""
+"""The table and the verdict of `igf verify --runtime tflite-2.14`."""
 
-import dataclasses
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from igf_mobile.errors import GateFailed
-from igf_mobile.files import write_text
-from igf_mobile.oldest.check import LIMITS, verify
+from igf_mobile.elsewhere.verdict import conclude, number
+from igf_mobile.oldest.check import LIMITS, Row, verify
 
 RUNTIMES = ("tflite-2.14",)
 
@@ -28,27 +25,30 @@ def verify_runtime(
     if runtime not in RUNTIMES:
         raise ValueError(f"unknown runtime {runtime!r}; available: {', '.join(RUNTIMES)}")
     rows = verify(build, progress)
-    failures = [sentence for row in rows for sentence in row.failures]
-    limits = {scheme: dataclasses.asdict(limit) for scheme, limit in LIMITS.items()}
-    document = {
-        "runtime": runtime,
-        "rows": [dataclasses.asdict(r) for r in rows],
-        "limits": limits,
-        "failures": failures,
-    }
-    write_text(build / f"{runtime}.json", json.dumps(document, indent=1, sort_keys=True) + "\n")
-    if as_json:
-        print(json.dumps(document, indent=1, sort_keys=True))
-    else:
-        table = Table("Artifact", "alpha: largest", "mean", "coefficients: largest", "Verdict")
-        table.title = f"{runtime} against the current LiteRT: difference"
-        for row in rows:
-            numbers = ["-"] * 3
-            if row.alpha is not None and row.coefficients is not None:
-                values = (row.alpha.max_abs, row.alpha.mean_abs, row.coefficients.max_abs)
-                numbers = [f"{value:.2g}" for value in values]
-            table.add_row(row.file, *numbers, "failed" if row.failures else "passed")
-        console.print(table)
-    if failures:
-        raise GateFailed.of(failures)
+    conclude("runtime", runtime, rows, LIMITS, _table(runtime, rows), build, as_json, console)
     return len(rows)
+
+
+def _table(runtime: str, rows: Sequence[Row]) -> Table:
+    table = Table(title=f"{runtime} against the current LiteRT: largest difference")
+    table.add_column("Artifact", no_wrap=True)
+    for column in ("alpha", "mean", "coefficients", "same kernels: alpha", "steps of int8", "blocks"):
+        table.add_column(column, justify="right")
+    table.add_column("Verdict")
+    for row in rows:
+        own = row.own_kernels
+        values = (
+            row.alpha and row.alpha.max_abs,
+            row.alpha and row.alpha.mean_abs,
+            row.coefficients and row.coefficients.max_abs,
+            own and own.alpha_max_abs,
+            own and own.heads.steps,
+        )
+        changed = "-" if own is None else f"{own.heads.changed:.2%}"
+        verdict = "failed" if row.failures else "passed"
+        table.add_row(row.file, *(number(value) for value in values), changed, verdict)
+    if any(row.own_kernels for row in rows):
+        table.caption = (
+            "same kernels: against the current LiteRT without XNNPACK, as the old one computes int8"
+        )
+    return table

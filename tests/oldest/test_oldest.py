@@ -12,6 +12,7 @@ import pytest
 
 from igf_mobile import cli
 from igf_mobile.backends.base import FloatArray
+from igf_mobile.elsewhere.heads import Heads
 from igf_mobile.errors import IgfError, NotPossible
 from igf_mobile.oldest import check, command, environment
 
@@ -45,6 +46,33 @@ def test_a_small_difference_everywhere_is_past_the_mean() -> None:
     there = [(alpha + np.float32(0.002), coefficients) for alpha, coefficients in outputs()]
     (found,) = check.judge(row(), outputs(), there).failures
     assert "alpha's mean difference" in found
+
+
+def heads() -> Heads:
+    random = np.random.default_rng(1)
+    return Heads(0.015, [random.random((1, 3, 64, 64), np.float32) for _ in range(2)])
+
+
+def test_int8_is_held_to_the_current_runtimes_own_kernels() -> None:
+    judged = check.judge(row(), outputs(), outputs(0.09))
+    same = check.judge_own_kernels(judged, outputs(0.09), outputs(0.09), heads())
+    assert same.failures == () and same.own_kernels is not None and same.own_kernels.heads.steps == 0.0
+    (found,) = check.judge_own_kernels(judged, outputs(), outputs(0.09), heads()).failures
+    assert found.endswith("alpha is 0.09 off, 0.06 is what one step of the heads makes")
+    other = outputs()
+    other[0][1][0, 3, 2, 2] += np.float32(0.2)
+    clauses = check.judge_own_kernels(judged, outputs(), other, heads()).failures
+    assert any("steps of the int8 heads off" in clause for clause in clauses)
+    (found,) = check.judge_own_kernels(judged, outputs(), outputs(), None).failures
+    assert "no table of ranges" in found
+    (found,) = check.judge_own_kernels(judged, outputs(), outputs(np.nan), heads()).failures
+    assert found.endswith("without XNNPACK: sample 1: 1 values are not finite")
+
+
+@pytest.mark.parametrize("scheme", ["fp32", "fp16", "w8"])
+def test_float_kernels_are_compared_once(scheme: str) -> None:
+    judged = check.judge(row(scheme), outputs(), outputs())
+    assert check.judge_own_kernels(judged, outputs(0.5), outputs(), None) == judged
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -171,7 +199,7 @@ def test_a_changed_artifact_is_not_run(tmp_path: Path) -> None:
     record = next(r for r in manifest.artifacts if r.backend == "litert")
     with (tmp_path / "build" / record.file).open("ab") as file:
         file.write(b"x")
-    found = check._verify_artifact(record, manifest, tmp_path / "build", tmp_path, [], print)
+    found = check._verify_artifact(record, manifest, tmp_path / "build", tmp_path, [], None, print)
     assert len(found.failures) == 1 and record.file in found.failures[0]
 
 

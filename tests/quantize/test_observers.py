@@ -11,7 +11,7 @@ from igf_mobile.errors import IgfError
 from igf_mobile.graph import ExportGraph, fold_batch_norms, restore_clamps, slices_for_splits
 from igf_mobile.model import Generator
 from igf_mobile.observers import OBSERVERS, least_squares, observe, percentile, ranges_for
-from igf_mobile.ranges import LOGISTIC, Ranges
+from igf_mobile.ranges import LOGISTIC, OFF_GRID, Ranges
 from igf_mobile.sites import Sites, activation_sites, trace
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]
@@ -26,6 +26,8 @@ def sites(trained_like: Generator) -> Sites:
 def test_every_convolution_reads_and_every_tensor_has_a_site(sites: Sites) -> None:
     assert {"stem.parts.0:input", "encode_16.2:relu", "hourglass:cat", "head:add"} <= set(sites.writer)
     assert sites.fixed == {"hourglass:sigmoid", "hourglass:sigmoid.1"}
+    inputs = ("stem.parts.0", "stem.parts.1", "encode_8.parts.1", "encode_8.parts.2", "head.parts.1")
+    assert sites.entering == {f"{name}:input" for name in inputs}
     # fused into their ReLU, so without a site of their own
     assert not {"encode_16.0:conv2d", "stem:add"} & set(sites.writer)
 
@@ -55,6 +57,8 @@ def test_min_max_is_what_the_tensors_hold(trained_like: Generator, photographs: 
         folded(torch.from_numpy(guidance), torch.from_numpy(mask))
     assert ranges["encode_16.2:relu"] == (0.0, torch.cat(values).max().item())
     assert ranges["hourglass:sigmoid"] == LOGISTIC
+    brightest = max(guidance.max() for guidance, _ in pairs)
+    assert ranges["stem.parts.0:input"] == (0.0, pytest.approx(OFF_GRID * brightest, rel=1e-6))
 
 
 def test_observers_in_one_pass(trained_like: Generator, photographs: Callable[..., Pairs]) -> None:

@@ -4,11 +4,12 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from igf_mobile import ranges
 from igf_mobile.errors import DamagedFile, IgfError
-from igf_mobile.ranges import LEAST_SCALE, Ranges, grid, range_of, symmetric_grid, widened
+from igf_mobile.ranges import LEAST_SCALE, OFF_GRID, Ranges, grid, off_grid, range_of, symmetric_grid, widened
 
 TABLE = Ranges("mse", "c" * 64, "w" * 64, {"a:conv2d": (-1.5, 3.25), "b:relu": (0.0, 1e-3)})
 
@@ -80,3 +81,22 @@ def test_widened_holds_zero_and_has_a_width() -> None:
         "c": (0.0, 255 * LEAST_SCALE),
         "d": (0.0, 1.0),
     }
+
+
+def half_way(width: float) -> float:
+    """The least distance of a mean of 16 pixels of 8 bits from half-way between two codes, as a share of its code."""
+    scale, _ = grid(0.0, width)
+    codes = np.arange(1, 16 * 255 + 1) / (16 * 255) / scale
+    return float((np.abs(codes - np.floor(codes) - 0.5) / codes).min())
+
+
+def test_no_mean_of_8_bits_is_half_way_between_two_codes() -> None:
+    assert half_way(1.0) < 1e-12  # what it was
+    assert half_way(OFF_GRID) > 1e-4  # float32 sums are right to 1e-6
+    others = 1.0 + 1.0 / np.geomspace(100.0, 1e6, 500)
+    assert max(half_way(float(width)) for width in others) < 1.01 * half_way(OFF_GRID)
+
+
+def test_only_what_enters_is_widened() -> None:
+    table = {"a:input": (-2.0, 1.0), "b:conv2d": (-2.0, 1.0)}
+    assert off_grid(table, {"a:input"}) == {"a:input": (-2.0 * OFF_GRID, OFF_GRID), "b:conv2d": (-2.0, 1.0)}
