@@ -108,24 +108,38 @@ def _upsampled_down(x: Tensor, channels: int) -> Tensor:
     return from_rows(tall, channels)
 
 
+class RowConv(nn.Conv2d):
+    """A 4x4 convolution of stride 4 as one of 4x1 pixels of rows.
+
+    It looks at the picture as rows by itself: in int8 the reshaping is then of bytes.
+    """
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        weight = convolution.weight.detach().permute(0, 3, 1, 2).flatten(1, 2)[..., None]
+        has_bias = convolution.bias is not None
+        super().__init__(weight.shape[1], weight.shape[0], (SIDE, 1), (SIDE, 1), bias=has_bias)
+        self.weight = nn.Parameter(weight.contiguous())
+        if convolution.bias is not None:
+            self.bias = nn.Parameter(convolution.bias.detach().clone())
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  as torch calls it
+        """(1,H,W,C) -> (1,outputs,H/4,W/4)."""
+        return super().forward(to_rows(input))
+
+
 class RowStem(nn.Module):
-    """The hourglass's stem, whose 4x4 convolutions of stride 4 are 4x1 convolutions of rows."""
+    """The hourglass's stem on pictures with channels last."""
 
     def __init__(self, stem: JoinedConv) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(_on_rows(part) for part in stem.parts)  # type: ignore[arg-type]
+        self.parts = nn.ModuleList(RowConv(part) for part in stem.parts)  # type: ignore[arg-type]
         self.relu = stem.relu
 
-    def forward(self, *rows: Tensor) -> Tensor:
-        """(1,12,H,W/4), (1,4,H,W/4) -> (1,8,H/4,W/4)."""
-        image, mask = (part(x) for part, x in zip(self.parts, rows, strict=True))
+    def forward(self, *pictures: Tensor) -> Tensor:
+        """(1,H,W,3), (1,H,W,1) -> (1,8,H/4,W/4)."""
+        image, mask = (part(x) for part, x in zip(self.parts, pictures, strict=True))
         y: Tensor = self.relu(image + mask)
         return y
-
-
-def _on_rows(convolution: nn.Conv2d) -> nn.Conv2d:
-    weight = convolution.weight.detach().permute(0, 3, 1, 2).flatten(1, 2)[..., None]
-    return _like(convolution, weight, stride=(SIDE, 1), padding=(0, 0))
 
 
 def _like(
@@ -243,6 +257,6 @@ class BlockGenerator(nn.Module):
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
         """(1,H,W,3), (1,H,W,1) -> (1,H,W,1), (1,H/4,W/4,4)."""
         start = closed_form_start(self.image_means(guidance), self.mask_means(weak_mask))
-        corrections = self.hourglass(to_rows(guidance), to_rows(weak_mask), start)
+        corrections = self.hourglass(guidance, weak_mask, start)
         coefficients = self.corrected(start, self.narrow(corrections))
         return self.apply_coefficients(coefficients, guidance), coefficients.permute(0, 2, 3, 1)
