@@ -87,17 +87,22 @@ class BlockApply(nn.Module):
 
     def forward(self, coefficients: Tensor, guidance: Tensor) -> Tensor:
         """(1,4,H/4,W/4), (1,H,W,3) -> (1,H,W,1)."""
-        slope, offset = torch.split(_with_border(coefficients), [3, 1], dim=1)
+        slope, offset = _with_border(coefficients)
         product = _upsampled_down(self.slope(slope), 3) * guidance
         total = from_rows(self.sum(to_rows(product, CHANNELS)), 1)
         return F.relu6(total + _upsampled_down(self.offset(offset), 1)) * (1.0 / 6.0)
 
 
-def _with_border(x: Tensor) -> Tensor:
-    """(1,C,h,w) -> (1,C,h,w+2), the border repeated; on three axes, which no converter transposes."""
+def _with_border(x: Tensor) -> tuple[Tensor, Tensor]:
+    """(1,4,h,w) -> A (1,3,h,w+2) and B (1,1,h,w+2), the border repeated.
+
+    On three axes, which no converter transposes before it has cut them apart: with the channels last, a slice of 3
+    moves 12 bytes at a time.
+    """
     x = x.reshape(x.shape[1:])
     x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], dim=2)
-    return x.reshape(1, *x.shape)
+    slope, offset = torch.split(x, [3, 1], dim=0)
+    return slope.reshape(1, *slope.shape), offset.reshape(1, *offset.shape)
 
 
 def _upsampled_down(x: Tensor, channels: int) -> Tensor:
