@@ -60,17 +60,15 @@ class BlockMeans(nn.Module):
     def __init__(self, channels: int, blocks: int) -> None:
         """Of pictures of so many channels; `blocks` neighbours are summed by one product."""
         super().__init__()
-        self.blocks = blocks
+        self.channels, self.blocks = channels, blocks
         one = (torch.eye(channels) / SIDE).repeat(1, SIDE)
         self.across = _fixed(torch.block_diag(*[one] * blocks)[:, :, None, None])
 
-    def forward(self, picture: Tensor) -> Tensor:
-        """(1,H,W,C) -> (1,C,H/4,W/4)."""
-        _, height, width, channels = picture.shape
-        columns = F.avg_pool2d(to_rows(picture, width), (SIDE, 1), stride=(SIDE, 1))
-        columns = columns.permute(0, 2, 3, 1).reshape(1, height // SIDE, width, channels)
-        means = self.across(to_rows(columns, SIDE * self.blocks))
-        return from_rows(means, channels).permute(0, 3, 1, 2)
+    def forward(self, column: Tensor) -> Tensor:
+        """A picture as (1,C W,H,1) -> (1,C,H/4,W/4)."""
+        means = F.avg_pool2d(column, (SIDE, 1), stride=(SIDE, 1))
+        means = self.across(to_rows(from_rows(means, self.channels), SIDE * self.blocks))
+        return from_rows(means, self.channels).permute(0, 3, 1, 2)
 
 
 class BlockApply(nn.Module):
@@ -85,12 +83,12 @@ class BlockApply(nn.Module):
         self.offset = _fixed(6.0 * phases[:, None, None])
         self.sum = _fixed(6.0 * torch.eye(CHANNELS).repeat_interleave(3, dim=1)[:, :, None, None])
 
-    def forward(self, coefficients: Tensor, guidance: Tensor) -> Tensor:
-        """(1,4,H/4,W/4), (1,H,W,3) -> (1,H,W,1)."""
+    def forward(self, coefficients: Tensor, column: Tensor) -> Tensor:
+        """(1,4,H/4,W/4), the guidance as (1,3 W,H,1) -> (1,H,W,1)."""
         slope, offset = _with_border(coefficients)
-        product = _upsampled_down(self.slope(slope), 3) * guidance
+        product = from_rows(_upsampled_down(self.slope(slope)) * column, 3)
         total = from_rows(self.sum(to_rows(product, CHANNELS)), 1)
-        return F.relu6(total + _upsampled_down(self.offset(offset), 1)) * (1.0 / 6.0)
+        return F.relu6(total + from_rows(_upsampled_down(self.offset(offset)), 1)) * (1.0 / 6.0)
 
 
 def _with_border(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,12 +103,10 @@ def _with_border(x: Tensor) -> tuple[Tensor, Tensor]:
     return slope.reshape(1, *slope.shape), offset.reshape(1, *offset.shape)
 
 
-def _upsampled_down(x: Tensor, channels: int) -> Tensor:
-    """(1,4C,h,w) -> (1,4h,4w,C): phases across, which lie as they should, and bilinear down."""
-    picture = from_rows(x, channels)
-    column = to_rows(picture, picture.shape[2])
-    tall = F.interpolate(column, scale_factor=(SIDE, 1), mode="bilinear", align_corners=False)
-    return from_rows(tall, channels)
+def _upsampled_down(x: Tensor) -> Tensor:
+    """(1,4C,h,w) -> (1,4C w,4h,1): phases across, which lie as they should, and bilinear down."""
+    column = to_rows(from_rows(x, x.shape[1]), x.shape[3])
+    return F.interpolate(column, scale_factor=(SIDE, 1), mode="bilinear", align_corners=False)
 
 
 class RowConv(nn.Conv2d):
@@ -261,7 +257,9 @@ class BlockGenerator(nn.Module):
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
         """(1,H,W,3), (1,H,W,1) -> (1,H,W,1), (1,H/4,W/4,4)."""
-        start = closed_form_start(self.image_means(guidance), self.mask_means(weak_mask))
+        width = guidance.shape[2]
+        image, mask = to_rows(guidance, width), to_rows(weak_mask, width)
+        start = closed_form_start(self.image_means(image), self.mask_means(mask))
         corrections = self.hourglass(guidance, weak_mask, start)
         coefficients = self.corrected(start, self.narrow(corrections))
-        return self.apply_coefficients(coefficients, guidance), coefficients.permute(0, 2, 3, 1)
+        return self.apply_coefficients(coefficients, image), coefficients.permute(0, 2, 3, 1)
