@@ -36,6 +36,11 @@ def from_rows(x: Tensor, channels: int) -> Tensor:
     return x.permute(0, 2, 3, 1).reshape(1, x.shape[2], -1, channels)
 
 
+def _column(picture: Tensor) -> Tensor:
+    """(1,H,W,C) -> (1,C W,H,1), one pixel wide."""
+    return to_rows(picture, picture.shape[2])
+
+
 def upsampling_phases() -> Tensor:
     """(4,3): for each of a block's 4 pixels across, what bilinear upsampling x4 takes of the 3 blocks around."""
     weights = torch.zeros(SIDE, 3)
@@ -257,9 +262,18 @@ class BlockGenerator(nn.Module):
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
         """(1,H,W,3), (1,H,W,1) -> (1,H,W,1), (1,H/4,W/4,4)."""
-        width = guidance.shape[2]
-        image, mask = to_rows(guidance, width), to_rows(weak_mask, width)
-        start = closed_form_start(self.image_means(image), self.mask_means(mask))
-        corrections = self.hourglass(guidance, weak_mask, start)
-        coefficients = self.corrected(start, self.narrow(corrections))
+        image, mask = _column(guidance), _column(weak_mask)
+        coefficients = self._coefficients(guidance, weak_mask, image, mask)
         return self.apply_coefficients(coefficients, image), coefficients.permute(0, 2, 3, 1)
+
+    def coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
+        """(1,H,W,3), (1,H,W,1) -> (1,H/4,W/4,4)."""
+        columns = _column(guidance), _column(weak_mask)
+        return self._coefficients(guidance, weak_mask, *columns).permute(0, 2, 3, 1)
+
+    def _coefficients(self, guidance: Tensor, weak_mask: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+        """(1,H,W,3), (1,H,W,1), both as columns -> (1,4,h,w)."""
+        start = closed_form_start(self.image_means(image), self.mask_means(mask))
+        corrections = self.narrow(self.hourglass(guidance, weak_mask, start))
+        coefficients: Tensor = self.corrected(start, corrections)
+        return coefficients

@@ -48,6 +48,15 @@ def bench(
         str | None, typer.Option(metavar="WxH", help="Also whole frames by stage, as 1280x720.")
     ] = None,
     frame_format: Annotated[str, typer.Option(help="Of those frames: nv12, bgra or jpeg.")] = "nv12",
+    applied: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BUILD",
+            help="Also its artifacts with A and B applied to a frame of --applied-at: of `igf export "
+            "--coefficients-only`, or any.",
+        ),
+    ] = None,
+    applied_at: Annotated[str, typer.Option(metavar="WxH", help="With --applied: the frame.")] = "3840x2160",
     latency_report: Annotated[
         Path | None,
         typer.Option(help="Write a report for `igf report --devices`: this machine beside phones."),
@@ -83,7 +92,8 @@ def bench(
     A run that is stopped leaves the rounds before in --output.
 
     Examples: `igf bench` · `igf bench --peers --only litert-fp32 --threads 1 -o a.json` ·
-    `igf bench --compare b.json a.json` · `igf bench --profile litert-fp32`
+    `igf bench --compare b.json a.json` · `igf bench --profile litert-fp32` ·
+    `igf bench --only litert-fp32 --applied build-ab --threads 2`
     """
     if compare:
         _compare(*compare, json_)
@@ -100,7 +110,13 @@ def bench(
     from igf_mobile.bench import desktop, record, tables
     from igf_mobile.bench.peers import peer_specs
     from igf_mobile.bench.run import FrameSpec, Plan, run_bench
-    from igf_mobile.bench.sides import artifact_specs, cache_folder, compiled_spec, eager_spec
+    from igf_mobile.bench.sides import (
+        applied_specs,
+        artifact_specs,
+        cache_folder,
+        compiled_spec,
+        eager_spec,
+    )
     from igf_mobile.manifest import load_manifest
 
     manifest = load_manifest(build)
@@ -109,6 +125,9 @@ def bench(
     for count in threads or [1, 2]:
         base = eager_spec(build, checkpoint, cache_folder(), size, count)
         specs += [base, *artifact_specs(manifest, base, only or ())]
+        if applied:
+            base_applied = dataclasses.replace(base, build=str(applied))
+            specs += applied_specs(load_manifest(applied), base_applied, _size(applied_at), only or ())
         if count == (threads or [1])[0]:
             specs += [compiled_spec(base)] if compiled else []
             specs += peer_specs(base) if peers else []
@@ -135,7 +154,7 @@ def bench(
         return
     console = _console()
     console.print(tables.latency_table(run))
-    if peers:
+    if peers or applied:
         console.print(tables.ratio_table(run))
     if whole:
         console.print(tables.stage_table(run))
