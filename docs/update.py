@@ -1,6 +1,6 @@
 """Write the measured parts of README.md, the checkpoint's card and docs/strip.jpg again.
 
-    make export && igf bench --peers --output bench.json
+    make export && igf bench --peers --compiled --output bench.json
     python docs/update.py --suite DIR --bench bench.json
 
 The table of artifacts also takes what these recorded in the build folder; a cell says which has not run:

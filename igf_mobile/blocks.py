@@ -36,6 +36,11 @@ def from_rows(x: Tensor, channels: int) -> Tensor:
     return x.permute(0, 2, 3, 1).reshape(1, x.shape[2], -1, channels)
 
 
+def _column(picture: Tensor) -> Tensor:
+    """(1,H,W,C) -> (1,C W,H,1), one pixel wide."""
+    return to_rows(picture, picture.shape[2])
+
+
 def upsampling_phases() -> Tensor:
     """(4,3): for each of a block's 4 pixels across, what bilinear upsampling x4 takes of the 3 blocks around."""
     weights = torch.zeros(SIDE, 3)
@@ -60,17 +65,15 @@ class BlockMeans(nn.Module):
     def __init__(self, channels: int, blocks: int) -> None:
         """Of pictures of so many channels; `blocks` neighbours are summed by one product."""
         super().__init__()
-        self.blocks = blocks
+        self.channels, self.blocks = channels, blocks
         one = (torch.eye(channels) / SIDE).repeat(1, SIDE)
         self.across = _fixed(torch.block_diag(*[one] * blocks)[:, :, None, None])
 
-    def forward(self, picture: Tensor) -> Tensor:
-        """(1,H,W,C) -> (1,C,H/4,W/4)."""
-        _, height, width, channels = picture.shape
-        columns = F.avg_pool2d(to_rows(picture, width), (SIDE, 1), stride=(SIDE, 1))
-        columns = columns.permute(0, 2, 3, 1).reshape(1, height // SIDE, width, channels)
-        means = self.across(to_rows(columns, SIDE * self.blocks))
-        return from_rows(means, channels).permute(0, 3, 1, 2)
+    def forward(self, column: Tensor) -> Tensor:
+        """A picture as (1,C W,H,1) -> (1,C,H/4,W/4)."""
+        means = F.avg_pool2d(column, (SIDE, 1), stride=(SIDE, 1))
+        means = self.across(to_rows(from_rows(means, self.channels), SIDE * self.blocks))
+        return from_rows(means, self.channels).permute(0, 3, 1, 2)
 
 
 class BlockApply(nn.Module):
@@ -85,47 +88,64 @@ class BlockApply(nn.Module):
         self.offset = _fixed(6.0 * phases[:, None, None])
         self.sum = _fixed(6.0 * torch.eye(CHANNELS).repeat_interleave(3, dim=1)[:, :, None, None])
 
-    def forward(self, coefficients: Tensor, guidance: Tensor) -> Tensor:
-        """(1,4,H/4,W/4), (1,H,W,3) -> (1,H,W,1)."""
-        slope, offset = torch.split(_with_border(coefficients), [3, 1], dim=1)
-        product = _upsampled_down(self.slope(slope), 3) * guidance
+    def forward(self, coefficients: Tensor, column: Tensor) -> Tensor:
+        """(1,4,H/4,W/4), the guidance as (1,3 W,H,1) -> (1,H,W,1)."""
+        slope, offset = _with_border(coefficients)
+        product = from_rows(_upsampled_down(self.slope(slope)) * column, 3)
         total = from_rows(self.sum(to_rows(product, CHANNELS)), 1)
-        return F.relu6(total + _upsampled_down(self.offset(offset), 1)) * (1.0 / 6.0)
+        return F.relu6(total + from_rows(_upsampled_down(self.offset(offset)), 1)) * (1.0 / 6.0)
 
 
-def _with_border(x: Tensor) -> Tensor:
-    """(1,C,h,w) -> (1,C,h,w+2), the border repeated; on three axes, which no converter transposes."""
+def _with_border(x: Tensor) -> tuple[Tensor, Tensor]:
+    """(1,4,h,w) -> A (1,3,h,w+2) and B (1,1,h,w+2), the border repeated.
+
+    On three axes, which no converter transposes before it has cut them apart: with the channels last, a slice of 3
+    moves 12 bytes at a time.
+    """
     x = x.reshape(x.shape[1:])
     x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], dim=2)
-    return x.reshape(1, *x.shape)
+    slope, offset = torch.split(x, [3, 1], dim=0)
+    return slope.reshape(1, *slope.shape), offset.reshape(1, *offset.shape)
 
 
-def _upsampled_down(x: Tensor, channels: int) -> Tensor:
-    """(1,4C,h,w) -> (1,4h,4w,C): phases across, which lie as they should, and bilinear down."""
-    picture = from_rows(x, channels)
-    column = to_rows(picture, picture.shape[2])
-    tall = F.interpolate(column, scale_factor=(SIDE, 1), mode="bilinear", align_corners=False)
-    return from_rows(tall, channels)
+def _upsampled_down(x: Tensor) -> Tensor:
+    """(1,4C,h,w) -> (1,4C w,4h,1): phases across, which lie as they should, and bilinear down."""
+    column = to_rows(from_rows(x, x.shape[1]), x.shape[3])
+    return F.interpolate(column, scale_factor=(SIDE, 1), mode="bilinear", align_corners=False)
+
+
+class RowConv(nn.Conv2d):
+    """A 4x4 convolution of stride 4 as one of 4x1 pixels of rows.
+
+    It looks at the picture as rows by itself: in int8 the reshaping is then of bytes.
+    """
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        weight = convolution.weight.detach().permute(0, 3, 1, 2).flatten(1, 2)[..., None]
+        has_bias = convolution.bias is not None
+        super().__init__(weight.shape[1], weight.shape[0], (SIDE, 1), (SIDE, 1), bias=has_bias)
+        self.weight = nn.Parameter(weight.contiguous())
+        if convolution.bias is not None:
+            self.bias = nn.Parameter(convolution.bias.detach().clone())
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  as torch calls it
+        """(1,H,W,C) -> (1,outputs,H/4,W/4)."""
+        return super().forward(to_rows(input))
 
 
 class RowStem(nn.Module):
-    """The hourglass's stem, whose 4x4 convolutions of stride 4 are 4x1 convolutions of rows."""
+    """The hourglass's stem on pictures with channels last."""
 
     def __init__(self, stem: JoinedConv) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(_on_rows(part) for part in stem.parts)  # type: ignore[arg-type]
+        self.parts = nn.ModuleList(RowConv(part) for part in stem.parts)  # type: ignore[arg-type]
         self.relu = stem.relu
 
-    def forward(self, *rows: Tensor) -> Tensor:
-        """(1,12,H,W/4), (1,4,H,W/4) -> (1,8,H/4,W/4)."""
-        image, mask = (part(x) for part, x in zip(self.parts, rows, strict=True))
+    def forward(self, *pictures: Tensor) -> Tensor:
+        """(1,H,W,3), (1,H,W,1) -> (1,8,H/4,W/4)."""
+        image, mask = (part(x) for part, x in zip(self.parts, pictures, strict=True))
         y: Tensor = self.relu(image + mask)
         return y
-
-
-def _on_rows(convolution: nn.Conv2d) -> nn.Conv2d:
-    weight = convolution.weight.detach().permute(0, 3, 1, 2).flatten(1, 2)[..., None]
-    return _like(convolution, weight, stride=(SIDE, 1), padding=(0, 0))
 
 
 def _like(
@@ -242,16 +262,18 @@ class BlockGenerator(nn.Module):
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
         """(1,H,W,3), (1,H,W,1) -> (1,H,W,1), (1,H/4,W/4,4)."""
-        coefficients = self._coefficients(guidance, weak_mask)
-        return self.apply_coefficients(coefficients, guidance), coefficients.permute(0, 2, 3, 1)
+        image, mask = _column(guidance), _column(weak_mask)
+        coefficients = self._coefficients(guidance, weak_mask, image, mask)
+        return self.apply_coefficients(coefficients, image), coefficients.permute(0, 2, 3, 1)
 
     def coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
         """(1,H,W,3), (1,H,W,1) -> (1,H/4,W/4,4)."""
-        return self._coefficients(guidance, weak_mask).permute(0, 2, 3, 1)
+        columns = _column(guidance), _column(weak_mask)
+        return self._coefficients(guidance, weak_mask, *columns).permute(0, 2, 3, 1)
 
-    def _coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
-        """(1,H,W,3), (1,H,W,1) -> (1,4,H/4,W/4)."""
-        start = closed_form_start(self.image_means(guidance), self.mask_means(weak_mask))
-        corrections = self.hourglass(to_rows(guidance), to_rows(weak_mask), start)
-        coefficients: Tensor = self.corrected(start, self.narrow(corrections))
+    def _coefficients(self, guidance: Tensor, weak_mask: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+        """(1,H,W,3), (1,H,W,1), both as columns -> (1,4,h,w)."""
+        start = closed_form_start(self.image_means(image), self.mask_means(mask))
+        corrections = self.narrow(self.hourglass(guidance, weak_mask, start))
+        coefficients: Tensor = self.corrected(start, corrections)
         return coefficients

@@ -104,7 +104,7 @@ def slices_for_splits(exported: GraphModule) -> None:
     for node in list(exported.graph.nodes):
         if node.target not in splits:
             continue
-        source, axis = node.args[0], node.args[2]
+        source, axis = node.args[0], node.args[2] if len(node.args) > 2 else 0
         start = 0
         for index, part in enumerate(node.meta["val"]):
             end = start + part.shape[axis]

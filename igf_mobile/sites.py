@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Interpreter, Node
 from torch.nn.functional import avg_pool2d
 
-from igf_mobile.blocks import to_rows
 from igf_mobile.graph import Layout
 from igf_mobile.start import Start, closed_form_start
 from igf_mobile.two_colour import COEFFICIENT_STRIDE
@@ -158,7 +157,7 @@ def network_inputs(
     """
     start = closed_form_start(*(avg_pool2d(x, COEFFICIENT_STRIDE) for x in (guidance, weak_mask)))
     if layout == "NHWC":
-        guidance, weak_mask = (to_rows(x.permute(0, 2, 3, 1)) for x in (guidance, weak_mask))
+        guidance, weak_mask = (x.permute(0, 2, 3, 1).contiguous() for x in (guidance, weak_mask))
     return guidance, weak_mask, start
 
 

@@ -67,8 +67,8 @@ def test_block_apply_is_apply_coefficients(mutant: str | None) -> None:
     assert 0.1 < (wanted == 0.0).float().mean() < 0.9  # both clamped and not
     if mutant == "border":
         coefficients = coefficients.roll(1, dims=3)
-    picture = channels_last(guidance.flip(1) if mutant == "order" else guidance)
-    found = BlockApply()(coefficients, picture).permute(0, 3, 1, 2)
+    column = to_rows(channels_last(guidance.flip(1) if mutant == "order" else guidance), 32)
+    found = BlockApply()(coefficients, column).permute(0, 3, 1, 2)
     error = (found - wanted).abs().max().item()
     assert error < 2e-6 if mutant is None else error > 0.1  # measured: 5e-7
 
@@ -77,14 +77,14 @@ def test_the_stem_on_rows_is_the_stem(trained_like: Generator) -> None:
     stem = fold_batch_norms(trained_like).hourglass.stem
     image, mask = random(1, 3, 32, 64), random(1, 1, 32, 64)
     with torch.no_grad():
-        found = RowStem(stem)(to_rows(channels_last(image)), to_rows(channels_last(mask)))
+        found = RowStem(stem)(channels_last(image).contiguous(), channels_last(mask).contiguous())
         torch.testing.assert_close(found, stem(image, mask), atol=1e-5, rtol=0.0)
 
 
 @pytest.mark.parametrize(("channels", "blocks"), [(3, 4), (1, 8)])
 def test_means_are_block_means(channels: int, blocks: int) -> None:
     x = random(1, channels, 16, 32)
-    found = BlockMeans(channels, blocks)(channels_last(x))
+    found = BlockMeans(channels, blocks)(to_rows(channels_last(x), 32))
     torch.testing.assert_close(found, avg_pool2d(x, 4), atol=1e-6, rtol=0.0)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.colour_regression import ColourRegression, colour_regression
-from igf_mobile.two_colour import two_colour
+from igf_mobile.two_colour import side_means, two_colour
 
 Pairs = list[tuple[FloatArray, FloatArray]]
 Array = NDArray[np.float64]
@@ -30,8 +30,12 @@ def lowered(pair: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray
     return image, mask[0]
 
 
+def regressed(image_lr: torch.Tensor, mask_lr: torch.Tensor) -> ColourRegression:
+    return colour_regression(image_lr, mask_lr, side_means(image_lr, mask_lr))
+
+
 def regress(image: FloatArray, mask: FloatArray) -> ColourRegression:
-    found = colour_regression(torch.from_numpy(image[None].copy()), torch.from_numpy(mask[None, None].copy()))
+    found = regressed(torch.from_numpy(image[None].copy()), torch.from_numpy(mask[None, None].copy()))
     return ColourRegression(*(part.unflatten(2, mask.shape) for part in found))
 
 
@@ -109,8 +113,13 @@ def test_many_colours_a_side_where_the_two_colour_model_has_one() -> None:
     wanted = lowered((image[None], truth[None, None]))[1][band]
     lowered_image, lowered_mask = lowered((image[None], mask[None, None]))
     regression = regress(lowered_image, lowered_mask).alpha_lr[0, 0].numpy()[band]
-    planes = (torch.from_numpy(x[None]) for x in (lowered_image, lowered_mask[None]))
-    two = two_colour(*planes).alpha_lr[0, 0].reshape(lowered_mask.shape).numpy()
+    image_lr, mask_lr = (torch.from_numpy(x[None]) for x in (lowered_image, lowered_mask[None]))
+    two = (
+        two_colour(image_lr, mask_lr, side_means(image_lr, mask_lr))
+        .alpha_lr[0, 0]
+        .reshape(lowered_mask.shape)
+        .numpy()
+    )
     assert np.abs(regression - wanted).mean() < 0.1
     assert np.abs(two[band] - wanted).mean() > 0.3
 
@@ -124,7 +133,7 @@ def test_one_side_only_gives_the_mask(value: float, photographs: Callable[..., P
 
 def test_a_batch_is_its_samples(photographs: Callable[..., Pairs]) -> None:
     pairs = [lowered(pair) for pair in photographs((64, 96))[:2]]
-    together = colour_regression(
+    together = regressed(
         torch.from_numpy(np.stack([image for image, _ in pairs])),
         torch.from_numpy(np.stack([mask[None] for _, mask in pairs])),
     )
@@ -141,7 +150,7 @@ def test_a_batch_is_its_samples(photographs: Callable[..., Pairs]) -> None:
 def test_ranges(seed: int, soft: bool) -> None:
     generator = torch.Generator().manual_seed(seed)
     mask = torch.rand(1, 1, 16, 8, generator=generator)
-    found = colour_regression(torch.rand(1, 3, 16, 8, generator=generator), mask if soft else mask.round())
+    found = regressed(torch.rand(1, 3, 16, 8, generator=generator), mask if soft else mask.round())
     for values in found:
         assert values.shape == (1, 1, 16 * 8)
         assert values.min() >= 0.0

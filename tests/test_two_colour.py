@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import avg_pool2d
 
 from igf_mobile.backends.base import FloatArray
-from igf_mobile.two_colour import TwoColour, channel_sum, two_colour, unit_clamp, upsample
+from igf_mobile.two_colour import TwoColour, channel_sum, side_means, two_colour, unit_clamp, upsample
 
 Pairs = list[tuple[FloatArray, FloatArray]]
 Array = NDArray[np.float64]
@@ -94,10 +94,14 @@ def evaluate(image: Array, mask: Array) -> dict[str, Array]:
     return result
 
 
+def fitted(image_lr: torch.Tensor, mask_lr: torch.Tensor) -> TwoColour:
+    return two_colour(image_lr, mask_lr, side_means(image_lr, mask_lr))
+
+
 def fit(guidance: FloatArray, mask: FloatArray) -> TwoColour:
     """The fit of a photograph, each part as (B,C,h,w)."""
     image_lr, mask_lr = (avg_pool2d(torch.from_numpy(x), BLOCK) for x in (guidance, mask))
-    return TwoColour(*(part.unflatten(2, mask_lr.shape[2:]) for part in two_colour(image_lr, mask_lr)))
+    return TwoColour(*(part.unflatten(2, mask_lr.shape[2:]) for part in fitted(image_lr, mask_lr)))
 
 
 def distances(found: TwoColour, wanted: dict[str, Array]) -> dict[str, float]:
@@ -157,7 +161,7 @@ def test_ranges(seed: int, soft: bool) -> None:
     generator = torch.Generator().manual_seed(seed)
     image = torch.rand(1, 3, 16, 8, generator=generator)
     mask = torch.rand(1, 1, 16, 8, generator=generator)
-    start = two_colour(image, mask if soft else mask.round())
+    start = fitted(image, mask if soft else mask.round())
     for name in ("alpha_lr", "misfit"):
         values = getattr(start, name)
         assert values.min() >= 0.0, name

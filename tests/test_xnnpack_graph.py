@@ -92,6 +92,39 @@ def test_another_scale_is_another_tensor() -> None:
     assert len(same.xnodes) == 2
 
 
+def quantize(source: int, result: int) -> Any:
+    return schema.XNode(schema.XNNConvert(source, result, 0), 0)
+
+
+def test_what_is_quantized_is_transposed_before() -> None:
+    """Once, however many read it; and not at all where that cancels."""
+    nodes = [relu(0, 1), quantize(1, 2), transpose(2, 3, TO_NHWC), relu(3, 4)]
+    nodes += [quantize(1, 5), transpose(5, 6, TO_NHWC), relu(6, 7)]
+    found = graph(nodes, [4, 7], dict.fromkeys((2, 3, 5, 6), 0.1))
+    simplify(found)
+    names = [name for name, _, _ in left(found)]
+    assert names == ["Clamp", "StaticTranspose", "Convert", "Clamp", "Clamp"]
+    moved = found.xnodes[1].xnode_union
+    assert [found.xnodes[i].xnode_union.input_id for i in (2, 3, 4)] == [moved.output_id, 3, 3]
+    value = next(
+        v.xvalue_union for v in found.xvalues if getattr(v.xvalue_union, "id_out", -1) == moved.output_id
+    )
+    assert (value.dims, value.external_id) == ([1, 3, 4, 2], 2**32 - 1)
+
+    back = [relu(0, 1), transpose(1, 2, TO_NCHW), quantize(2, 3), transpose(3, 4, TO_NHWC), relu(4, 5)]
+    found = graph(back, [5], dict.fromkeys((3, 4), 0.1))
+    simplify(found)
+    assert left(found) == [("Clamp", 0, 1), ("Convert", 1, 4), ("Clamp", 4, 5)]
+
+
+def test_what_is_given_back_is_transposed_after() -> None:
+    """int8 to float: bytes move faster than floats."""
+    nodes = [relu(0, 1), quantize(1, 2), transpose(2, 3, TO_NHWC), relu(3, 4)]
+    found = graph(nodes, [4], {1: 0.1})
+    simplify(found)
+    assert len(found.xnodes) == 4
+
+
 def test_the_backend_is_left_as_it_was() -> None:
     from executorch.backends.xnnpack import xnnpack_preprocess
 

@@ -96,6 +96,7 @@ def export(
         XnnpackPartitioner,
     )
     from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
+    from executorch.exir.passes import MemoryPlanningPass
 
     height, width = size
     example = (torch.rand(1, height, width, 3), torch.rand(1, height, width, 1))
@@ -119,8 +120,12 @@ def export(
     delegated, fallback, quantized = _operators(edge.exported_program())
     found = {} if layers is None else _layers(edge.exported_program(), layer_weights(model, "NHWC"))
     with atomic_path(path) as temporary:
-        # The default pads each constant to 128 bytes, for nothing: XNNPACK packs them again.
-        config = ExecutorchBackendConfig(segment_alignment=16)
+        config = ExecutorchBackendConfig(
+            # The default pads each constant to 128 bytes, for nothing: XNNPACK packs them again.
+            segment_alignment=16,
+            # The default copies the inputs, 4 MB, into memory of the program's own with each call.
+            memory_planning_pass=MemoryPlanningPass(alloc_graph_input=False),
+        )
         temporary.write_bytes(edge.to_executorch(config).buffer)
     inputs, outputs = tensor_specs(size, "NHWC", coefficients_only)
     notes = _NOTES.get(scheme, ())

@@ -173,11 +173,12 @@ def _litert(path: Path, inputs: dict[str, npt.NDArray[Any]], threads: int, pixel
         for details in interpreter.get_input_details():
             interpreter.set_tensor(details["index"], inputs[details["name"]])
         index_of = {details["name"]: details["index"] for details in interpreter.get_output_details()}
-        wanted = [index_of[name] for name in OUTPUTS if name in index_of]
+        # Views, not copies: an app reads them where they are. The interpreter refuses to run while one is held.
+        views = [interpreter.tensor(index_of[name]) for name in OUTPUTS if name in index_of]
 
         def call() -> Sequence[npt.NDArray[Any]]:
             interpreter.invoke()
-            return [interpreter.get_tensor(index) for index in wanted]
+            return [view() for view in views]
 
         return call
 
@@ -204,7 +205,8 @@ def _executorch(path: Path, inputs: dict[str, npt.NDArray[Any]], threads: int, p
 
         # The method lives in the program's memory, which goes with the last name of it.
         def call(_program: Any = program) -> Sequence[npt.NDArray[Any]]:
-            return [output.numpy() for output in method.execute(tensors)]
+            # What `Method.execute` calls, which copies the outputs.
+            return [output.numpy() for output in method._method(tensors, clone_outputs=False)]
 
         return call
 

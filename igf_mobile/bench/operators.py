@@ -9,6 +9,7 @@ single values are rough and their sum is exact. ExecuTorch's package traces its 
 
 import dataclasses
 import json
+import math
 import re
 import subprocess
 import sys
@@ -144,7 +145,7 @@ def litert_profile(path: Path, artifact: str, threads: int, passes: int, feed: d
     for _ in range(passes):
         for index, part in enumerate(cuts):
             fastest[index] = min(fastest[index], _fastest_call(part, threads, feed))
-    ends = monotone(fastest)
+    ends = monotone(_filled(fastest))
     times = [after - before for before, after in pairwise([0.0, *ends])]
     return Profile(
         artifact=artifact,
@@ -155,14 +156,33 @@ def litert_profile(path: Path, artifact: str, threads: int, passes: int, feed: d
     )
 
 
+def _filled(values: Sequence[float]) -> list[float]:
+    """Infinite ones as the next that is not: that operator's time is then in the one after it.
+
+    Raises:
+        IgfError: the last one is infinite.
+    """
+    if not math.isfinite(values[-1]):
+        raise IgfError("the whole graph does not run")
+    filled = list(values)
+    for index in reversed(range(len(filled) - 1)):
+        if not math.isfinite(filled[index]):
+            filled[index] = filled[index + 1]
+    return filled
+
+
 def _fastest_call(content: bytes, threads: int, feed: dict[str, Any]) -> float:
+    """Milliseconds; infinite where XNNPACK refuses the cut, as it does some that end inside of int8."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_content=content, num_threads=threads)
-    interpreter.allocate_tensors()
-    for details in interpreter.get_input_details():
-        interpreter.set_tensor(details["index"], feed[details["name"]])
-    interpreter.invoke()
+    try:
+        interpreter = Interpreter(model_content=content, num_threads=threads)
+        interpreter.allocate_tensors()
+        for details in interpreter.get_input_details():
+            interpreter.set_tensor(details["index"], feed[details["name"]])
+        interpreter.invoke()
+    except RuntimeError:
+        return float("inf")
     fastest = float("inf")
     for _ in range(_CALLS):
         start = time.perf_counter()

@@ -19,6 +19,9 @@ from igf_mobile.errors import NotPossible
 
 _ROOT = Path(igf_mobile.__file__).parent.parent
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+_KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 30)}
+"""glibc gives freed memory back to the system, and each call takes it anew, a page fault for every 4 KB: OpenCV's
+fast guided filter took 6.6 ms with 2,016 faults a call, 2.1 ms without (measured). All sides keep what they had."""
 
 
 def child_environment(threads: int, site: Sequence[str] = ()) -> dict[str, str]:
@@ -55,7 +58,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=child_environment(spec.threads, site),
+            env={**child_environment(spec.threads, site), **_KEPT_MEMORY},
         )
         self._ask(dataclasses.asdict(spec))
 

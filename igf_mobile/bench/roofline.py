@@ -32,6 +32,7 @@ _SHAPES = (
 """(M, K, N) of the products; the last two are a convolution's."""
 _SECONDS = 0.2
 """For each size of buffer and each product; the best call counts."""
+_TOO_LONG = 5
 _LONGEST_S = 120.0
 """The probe takes 15 s, most of them torch's import; without vector instructions for int8 some products take seconds
 each."""
@@ -124,7 +125,7 @@ def best_rate(
 ) -> float:
     """`work` per second of the fastest call of those that fit into `seconds`.
 
-    Three at least are made, or one that takes longer.
+    Three at least are made, or one that takes far longer.
     """
     fastest, start, calls = float("inf"), clock(), 0
     while calls < 3 or clock() - start < seconds:
@@ -132,7 +133,7 @@ def best_rate(
         call()
         fastest = min(fastest, clock() - before)
         calls += 1
-        if fastest > seconds:
+        if fastest > _TOO_LONG * seconds:
             break
     return work / fastest
 
@@ -214,7 +215,7 @@ def _int8(seconds: float) -> tuple[float | None, str]:
             except RuntimeError as error:
                 refusals.append(f"{name}: {str(error).splitlines()[0]}")
                 break
-            if _operations(shape) / rates[name, shape] > seconds:
+            if _operations(shape) / rates[name, shape] > _TOO_LONG * seconds:
                 break  # plain code for int8: what it would take for the others says nothing of the machine
     if not rates:
         return None, f"not run: {'; '.join(refusals)}"

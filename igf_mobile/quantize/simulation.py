@@ -89,11 +89,7 @@ class Simulation:
         nodes = self._graph.graph.nodes
         convolutions = [n for n in nodes if n.target is CONVOLUTION and is_inside(n, _NETWORK)]
         self._layer_of = {n: layer_name(n) for n in convolutions}
-        shapes = {layer_name(n): (n.args[1].meta["val"].shape, n.meta["val"].shape) for n in convolutions}
-        self.weights = {name: int(np.prod(shapes[name][0])) for name in self._names}
-        self.macs = {
-            name: int(np.prod(shapes[name][0][1:]) * np.prod(shapes[name][1])) for name in self._names
-        }
+        self.weights, self.macs = _counts(model, calibration[0])
         self._ranges = _calibrate(model, example, calibration, progress)
         fixed = self._independent_of(convolutions)
         self._order = [n for n in self._graph.graph.nodes if n not in fixed]
@@ -166,6 +162,28 @@ class Simulation:
         function: Any = node.target
         result = function(*map_arg(node.args, value), **map_arg(node.kwargs, value))
         return self._ranges[node.name].rounded(result) if output else result
+
+
+def _counts(model: Generator, pair: Pair) -> tuple[dict[str, int], dict[str, int]]:
+    """Layer -> its weights, and its multiplications for a pair: the network's, whatever form is exported."""
+    weights, macs = {}, {}
+
+    def count(name: str) -> Callable[..., None]:
+        def hook(module: torch.nn.Conv2d, inputs: object, output: Tensor) -> None:
+            weights[name] = module.weight.numel()
+            macs[name] = module.weight[0].numel() * output.numel()
+
+        return hook
+
+    layers = [(n, m) for n, m in model.named_modules() if isinstance(m, torch.nn.Conv2d)]
+    handles = [module.register_forward_hook(count(name)) for name, module in layers]
+    try:
+        with torch.no_grad():
+            model(*map(torch.from_numpy, pair))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return weights, macs
 
 
 def _tensors(pair: Pair) -> tuple[Tensor, Tensor]:

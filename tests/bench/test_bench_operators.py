@@ -21,6 +21,13 @@ def test_what_rises_stays_and_what_falls_is_pooled() -> None:
     assert (np.diff(smooth) >= 0).all() and sum(smooth) == pytest.approx(random.sum())
 
 
+def test_a_cut_that_does_not_run_is_part_of_the_next() -> None:
+    never = float("inf")
+    assert operators._filled([never, 2.0, never, never, 5.0]) == [2.0, 2.0, 5.0, 5.0, 5.0]
+    with pytest.raises(IgfError, match="the whole graph does not run"):
+        operators._filled([1.0, never])
+
+
 def test_groups_are_by_kind_and_shape_the_costliest_first() -> None:
     profile = Profile(
         "litert-fp32",

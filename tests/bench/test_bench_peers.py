@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -22,12 +23,9 @@ def quiet(text: str) -> None:
     pass
 
 
-def test_every_peer_is_a_side_beside_our_compiled_network() -> None:
+def test_every_peer_is_a_side() -> None:
     specs = peers.peer_specs(SPEC)
-    assert [(spec.kind, spec.what) for spec in specs] == [
-        ("torch", "compile"),
-        *(("peer", name) for name in peers.PEERS),
-    ]
+    assert [(spec.kind, spec.what) for spec in specs] == [("peer", name) for name in peers.PEERS]
     assert all(spec.size == (64, 64) and spec.threads == 1 for spec in specs)
 
 
@@ -36,7 +34,10 @@ def test_an_opencv_without_contrib_is_a_reason() -> None:
         calls.prepare(SPEC)
 
 
-def test_opencvs_filter_gets_the_picture_and_its_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("what", "dtype", "unit"), [("", "float32", 1.0), (", bytes", "uint8", 255.0)])
+def test_opencvs_filter_gets_the_picture_and_its_scale(
+    monkeypatch: pytest.MonkeyPatch, what: str, dtype: str, unit: float
+) -> None:
     import cv2
 
     given: list[tuple[object, ...]] = []
@@ -44,15 +45,16 @@ def test_opencvs_filter_gets_the_picture_and_its_scale(monkeypatch: pytest.Monke
     def guided_filter(
         guide: np.ndarray, src: np.ndarray, *rest: object, dDepth: int, scale: float
     ) -> np.ndarray:
+        assert guide.dtype == src.dtype == dtype
         given.append((guide.shape, src.shape, *rest, scale))
         return src
 
     fake = ModuleType("ximgproc")
     fake.guidedFilter = guided_filter  # type: ignore[attr-defined]
     monkeypatch.setattr(cv2, "ximgproc", fake, raising=False)
-    (matte,) = calls.prepare(SPEC).load()()
-    assert given == [((64, 64, 3), (64, 64), peers.RADIUS_PX, peers.EPS, 0.25)]
-    assert np.ptp(matte) == 1.0
+    (matte,) = calls.prepare(replace(SPEC, what=SPEC.what + what)).load()()
+    assert given == [((64, 64, 3), (64, 64), peers.RADIUS_PX, pytest.approx(peers.EPS * unit**2), 0.25)]
+    assert np.ptp(matte) == unit
 
 
 def test_an_absent_package_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,14 @@ def test_the_fastest_call_counts() -> None:
     assert best_rate(lambda: None, work=10.0, seconds=1.0, clock=lambda: next(ticks)) == pytest.approx(20.0)
 
 
+def test_a_call_that_takes_longer_is_made_once() -> None:
+    """Plain code for int8 takes seconds where vector instructions take milliseconds."""
+    calls: list[None] = []
+    ticks = iter([0.0, 0.0, 8.0])
+    rate = best_rate(lambda: calls.append(None), work=10.0, seconds=1.0, clock=lambda: next(ticks))
+    assert (rate, len(calls)) == (pytest.approx(1.25), 1)
+
+
 class _Convolution(nn.Module):
     """In place of the generator: one convolution of a known size."""
 
