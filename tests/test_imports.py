@@ -22,7 +22,8 @@ VENDORS = (
 # Style guide, "Direction": a module imports from its own row and the rows above, never from those below.
 ROWS = (
     {"errors", "schemes", "latency", "quiet", "recipes"},
-    {"files", "metrics", "two_colour", "distributed"},
+    {"files", "metrics", "two_colour", "distributed", "flatbuffer_sharing"},
+    {"flatbuffer_tree"},
     {"ranges"},
     {"colour_regression"},
     {"start"},
@@ -35,6 +36,7 @@ ROWS = (
     {"tflite_ranges", "tflite_layers", "xnnpack_quantizer", "coreml_quantizer", "coreml_palettes"},
     {"mil_census", "mil_operators", "mil_reference", "mlpackage"},
     {"contents"},
+    {"pte_pack"},
     {"backends", "manifest", "device_report", "compare"},
     {"full_resolution"},
     {"matting", "evaluate", "gates", "budget", "device_checks", "device_reader"},

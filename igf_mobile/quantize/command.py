@@ -50,11 +50,12 @@ def sensitivity(
     from igf_mobile.quantize.plot import write_plot
     from igf_mobile.quantize.ranking import save
     from igf_mobile.quantize.sensitivity import Bench, measure
+    from igf_mobile.ranges import parse
 
     path = checkpoint or DEFAULT_CHECKPOINT
-    model, _ = load_checkpoint(path)
+    model, info = load_checkpoint(path)
     with _Bar() as bar:
-        bench = Bench(model, suite, bar)
+        bench = Bench(model, suite, bar, parse(info.ranges, str(path)) if info.ranges else None)
         found = measure(bench, sha256_of(path), suite, by, precision, bar)
     save(found, build)
     plot = write_plot(found, build)
@@ -126,7 +127,7 @@ def export_within(
         GateFailed: a backend has none within the budget.
         NotPossible: an artifact cannot be measured here.
     """
-    from igf_mobile import backends, pipeline
+    from igf_mobile import backends, pipeline, ranges
     from igf_mobile.checkpoint import load_checkpoint
     from igf_mobile.errors import GateFailed
     from igf_mobile.files import sha256_of
@@ -139,9 +140,10 @@ def export_within(
     for name in backend_names:
         if STATIC not in backends.get(name).layer_precisions:
             raise ValueError(f"{name} takes no recipes, so there is nothing to search")
-    model, _ = load_checkpoint(checkpoint)
+    model, info = load_checkpoint(checkpoint)
+    learned = ranges.parse(info.ranges, str(checkpoint)) if info.ranges else None
     with _Bar() as bar:
-        bench = sensitivity.Bench(model, progress=bar)
+        bench = sensitivity.Bench(model, progress=bar, ranges=learned)
         ranked = sensitivity.measure(bench, sha256_of(checkpoint), progress=bar)
     ranking.save(ranked, build)
     write_plot(ranked, build)

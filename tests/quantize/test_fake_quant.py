@@ -91,7 +91,7 @@ def test_it_is_near_the_float_network_and_not_it(
     assert 1e-4 < distance(trained_like, fake_quantized(trained_like, ranges), inputs) < 0.05
 
 
-@pytest.mark.parametrize("site", ["encode_16.2:relu", "hourglass:cat", "head:add"])
+@pytest.mark.parametrize("site", ["encode_16.2:relu", "hourglass:cat", "head.parts.0:conv2d"])
 def test_a_wrong_range_at_one_site_shows(
     site: str, trained_like: Generator, ranges: Ranges, inputs: tuple[Tensor, Tensor]
 ) -> None:
