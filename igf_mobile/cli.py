@@ -235,6 +235,7 @@ def verify(
     from igf_mobile.budget import as_json, load_budget, spend
     from igf_mobile.parity import load_tolerances
     from igf_mobile.quantize import artifact_scales
+    from igf_mobile.report import FILE_NAME, write_report
 
     rows = [] if set_tolerances else load_tolerances(tolerances or gates.DEFAULT_TOLERANCES)
     manifest, failures = pipeline.verify_build(
@@ -249,6 +250,8 @@ def verify(
         return
     spendings = spend(manifest, build, load_budget())
     failures += [s.failure for s in spendings if s.failure]
+    if (build / FILE_NAME).is_file():
+        write_report(build, failures)  # with what was found inside the files
     if json_:
         artifacts = dataclasses.asdict(manifest)["artifacts"]
         _print_json({"artifacts": artifacts, "failures": failures, "budget": as_json(spendings)})

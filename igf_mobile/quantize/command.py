@@ -38,8 +38,8 @@ def sensitivity(
 ) -> None:
     """Rank layers by what their int8 costs the matte: one at a time, the rest in float, in a simulation.
 
-    Writes sensitivity.json and sensitivity.svg into the build folder; `igf report` shows them. The simulation of all
-    layers together is printed beside what the build's w8a8 artifacts measured.
+    Writes sensitivity.json and sensitivity.svg into the build folder, and its report again, which shows them. The
+    simulation of all layers together is printed beside what the build's w8a8 artifacts measured.
 
     Examples: `igf sensitivity` · `igf sensitivity --by block --suite DIR` · `igf sensitivity --precision w8 --json`
     """
@@ -51,6 +51,7 @@ def sensitivity(
     from igf_mobile.quantize.ranking import save
     from igf_mobile.quantize.sensitivity import Bench, measure
     from igf_mobile.ranges import parse
+    from igf_mobile.report import FILE_NAME, rewrite_report
 
     path = checkpoint or DEFAULT_CHECKPOINT
     model, info = load_checkpoint(path)
@@ -59,6 +60,8 @@ def sensitivity(
         found = measure(bench, sha256_of(path), suite, by, precision, bar)
     save(found, build)
     plot = write_plot(found, build)
+    if (build / FILE_NAME).is_file():
+        rewrite_report(build)
     artifacts = _artifact_losses(build, found)
     if json_:
         print(json.dumps({**dataclasses.asdict(found), "artifacts": artifacts}, indent=1))

@@ -330,7 +330,7 @@ def test_what_a_file_computes_with_is_read_from_the_file(trained_like: Generator
         found = layers_found(exported(scheme).path.read_bytes(), weights)
         assert found == dict.fromkeys(layers, precision)
     half = set(layers_found(exported("fp16").path.read_bytes(), weights).values())
-    assert half == {"type 1 weights, type 0 activations"}
+    assert half == {"float16 weights"}
 
 
 def test_its_scales_are_those_of_the_shared_table(

@@ -178,7 +178,9 @@ def test_the_plot_is_a_file_and_part_of_the_report_of_its_checkpoint(
     assert light in page
     assert all(f"<li>{row.name}: " in page for row in ranking.rows)
     records.save(dataclasses.replace(ranking, checkpoint_sha256="0" * 64), build)
-    assert light not in write_report(build).read_text()
+    page = write_report(build).read_text()
+    assert light not in page
+    assert "not run: <code>igf sensitivity</code> ranks them" in page
 
 
 def test_unknown_units_and_precisions(trained_like: Generator) -> None:
