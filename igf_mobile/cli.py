@@ -224,6 +224,8 @@ def verify(
     Examples: `igf verify` · `igf verify --build build --json` · `igf verify --arch arm64` ·
     `igf verify --runtime tflite-2.14`
     """
+    if arch and runtime:
+        raise ValueError("--arch and --runtime are two checks; give one of them")
     if arch or runtime:
         try:
             agreement = _verify_elsewhere(arch, runtime, build, json_)
