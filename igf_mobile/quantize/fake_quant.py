@@ -111,7 +111,8 @@ class FakeQuantHourglass(nn.Module):
         grids = [grid(*ranges[site]) for site in self.sites]
         self.log_scales = nn.Parameter(torch.tensor([scale for scale, _ in grids]).log())
         self.register_buffer("zero_points", torch.tensor([float(zero) for _, zero in grids]))
-        self._fixed = {self.sites.index(site) for site in sites.fixed}
+        # What enters keeps the scale that keeps 8-bit means off half-way places (`ranges.OFF_GRID`).
+        self._fixed = {self.sites.index(site) for site in sites.fixed | sites.entering}
         self._index = {node: self.sites.index(site) for node, site in sites.of.items()}
         self._weights = {node.args[1] for node in self.convolutions}
         self._tap = _RoundingTap(self.network, self._rounded)
