@@ -240,6 +240,8 @@ def verify(
     Examples: `igf verify` · `igf verify --build build --json` · `igf verify --arch arm64` ·
     `igf verify --runtime tflite-2.14`
     """
+    if arch and runtime:
+        raise ValueError("--arch and --runtime are two checks; give one of them")
     if arch or runtime:
         try:
             agreement = _verify_elsewhere(arch, runtime, build, json_)
@@ -252,6 +254,7 @@ def verify(
     from igf_mobile.parity import load_tolerances
     from igf_mobile.pipeline.verify import verify_build
     from igf_mobile.quantize import artifact_scales
+    from igf_mobile.report import FILE_NAME, write_report
 
     rows = [] if set_tolerances else load_tolerances(tolerances or gates.DEFAULT_TOLERANCES)
     manifest, failures = verify_build(
@@ -266,6 +269,8 @@ def verify(
         return
     spendings = spend(manifest, build, load_budget())
     failures += [s.failure for s in spendings if s.failure]
+    if (build / FILE_NAME).is_file():
+        write_report(build, failures)  # with what was found inside the files
     if json_:
         artifacts = dataclasses.asdict(manifest)["artifacts"]
         _print_json({"artifacts": artifacts, "failures": failures, "budget": as_json(spendings)})

@@ -5,7 +5,7 @@ its weights: they are those of one layer, up to the error of their own rounding.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from igf_mobile.graph import ExportGraph, Layout
 from igf_mobile.model import Generator
 
 FloatArray = NDArray[np.float32]
+AnyFloats = NDArray[np.floating[Any]]
 Node = TypeVar("Node", bound=Hashable)
 
 _NETWORK = "hourglass."
@@ -47,7 +48,7 @@ def is_layer(name: str) -> bool:
     return name.startswith(_NETWORK)
 
 
-def identify(found: Sequence[FloatArray], weights: Mapping[str, FloatArray]) -> list[str]:
+def identify(found: Sequence[AnyFloats], weights: Mapping[str, FloatArray]) -> list[str]:
     """The layer that each of `found`, (O,I,kh,kw) each, is.
 
     Raises:
@@ -65,7 +66,7 @@ def identify(found: Sequence[FloatArray], weights: Mapping[str, FloatArray]) -> 
     return names
 
 
-def _distance(array: FloatArray, reference: FloatArray) -> float:
+def _distance(array: AnyFloats, reference: FloatArray) -> float:
     size = float(np.linalg.norm(reference)) or 1.0
     return float(np.linalg.norm(array - reference)) / size
 

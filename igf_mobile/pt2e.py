@@ -27,7 +27,7 @@ INT8_WEIGHT = QuantizationSpec(
 
 def is_edge(node: Node, module: str) -> bool:
     """Does the node add the parts of the head? The sum leaves the network, and is float in every runtime."""
-    return node.target is torch.ops.aten.add.Tensor and is_inside(node, f"{module}.head")
+    return node.target is torch.ops.aten.add.Tensor and is_inside(node, f"{module}.head".removeprefix("."))
 
 
 def layer_name(convolution: Node) -> str:

@@ -246,6 +246,7 @@ def test_exit_codes(
     assert [r["cpu"] for r in document["rows"]] == [A76, MAX]
     assert document["failures"] == list(failed.failures)
     assert run_cli(monkeypatch, "--arch", "mips") == 2
+    assert run_cli(monkeypatch, "--arch", "arm64", "--runtime", "tflite-2.14") == 2
 
 
 def test_not_possible_is_exit_code_3(monkeypatch: pytest.MonkeyPatch) -> None:

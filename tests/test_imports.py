@@ -22,7 +22,8 @@ VENDORS = (
 # Style guide, "Direction": a module imports from its own row and the rows above, never from those below.
 ROWS = (
     {"errors", "schemes", "latency", "quiet", "recipes"},
-    {"files", "metrics", "two_colour", "distributed", "full_resolution"},
+    {"files", "metrics", "two_colour", "distributed", "full_resolution", "flatbuffer_sharing"},
+    {"flatbuffer_tree"},
     {"ranges"},
     {"colour_regression"},
     {"start"},
@@ -32,9 +33,10 @@ ROWS = (
     {"graph"},
     {"layers", "sites"},
     {"observers", "pt2e_ranges", "pt2e"},
-    {"tflite_ranges", "tflite_layers", "xnnpack_quantizer", "coreml_quantizer", "coreml_palettes"},
+    {"tflite_ranges", "xnnpack_quantizer", "coreml_quantizer", "coreml_palettes"},
     {"mil_census", "mil_operators", "mil_reference", "mlpackage"},
     {"contents"},
+    {"pte_pack", "tflite_layers"},
     {"backends", "manifest", "device_report", "compare"},
     {"matting", "evaluate", "gates", "budget", "device_checks", "device_reader"},
     {"device_fixture", "devices", "inside"},

@@ -29,6 +29,7 @@ from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
 from igf_mobile.layers import identify, is_layer, layer_weights
 from igf_mobile.model import Generator
 from igf_mobile.observers import ranges_for
+from igf_mobile.pte_pack import packed
 from igf_mobile.ranges import Ranges
 from igf_mobile.xnnpack_graph import cancelled_transposes
 
@@ -58,6 +59,28 @@ class _HalfGraph(ExportGraph):
     def forward(self, guidance: Any, weak_mask: Any) -> tuple[Any, ...]:
         """As ExportGraph."""
         return tuple(output.float() for output in super().forward(guidance.half(), weak_mask.half()))
+
+
+def _half_scalars(exported: Any) -> None:
+    """Scalars of arithmetic as float16 constants, in place: left alone they are float32 and cast in every call."""
+    import torch
+
+    aten = torch.ops.aten
+    for node in list(exported.graph.nodes):
+        if node.target not in (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.rsub.Scalar):
+            continue
+        tensor, scalar = node.args[:2]
+        if not isinstance(scalar, int | float):
+            continue
+        name = f"scalar_{scalar}".replace(".", "_").replace("-", "minus_")
+        exported.register_buffer(name, torch.tensor(scalar, dtype=torch.float16))
+        with exported.graph.inserting_before(node):
+            constant = exported.graph.get_attr(name)
+        if node.target is aten.rsub.Scalar:
+            node.target, node.args = aten.sub.Tensor, (constant, tensor)
+        else:
+            node.args = (tensor, constant)
+    exported.recompile()
 
 
 def _quantized(
@@ -105,6 +128,8 @@ def export(
     graph: Any = torch.export.export(module, example).module()
     restore_clamps(graph)
     slices_for_splits(graph)
+    if half:
+        _half_scalars(graph)
     if scheme in ("w8", "w8a8") or layers is not None:
         ranges = ranges_for(model, calibration) if scheme != "w8" else None
         graph = _quantized(graph, scheme, ranges, example, layers)
@@ -119,14 +144,12 @@ def export(
         )
     delegated, fallback, quantized = _operators(edge.exported_program())
     found = {} if layers is None else _layers(edge.exported_program(), layer_weights(model, "NHWC"))
+    # The default copies the inputs, 4 MB, into memory of the program's own with each call.
+    planning = MemoryPlanningPass(alloc_graph_input=False)
+    config = ExecutorchBackendConfig(memory_planning_pass=planning)
+    content = packed(bytes(edge.to_executorch(config).buffer))
     with atomic_path(path) as temporary:
-        config = ExecutorchBackendConfig(
-            # The default pads each constant to 128 bytes, for nothing: XNNPACK packs them again.
-            segment_alignment=16,
-            # The default copies the inputs, 4 MB, into memory of the program's own with each call.
-            memory_planning_pass=MemoryPlanningPass(alloc_graph_input=False),
-        )
-        temporary.write_bytes(edge.to_executorch(config).buffer)
+        temporary.write_bytes(content)
     inputs, outputs = tensor_specs(size, "NHWC", coefficients_only)
     notes = _NOTES.get(scheme, ())
     return Artifact(path, "executorch", scheme, inputs, outputs, delegated, fallback, quantized, notes, found)

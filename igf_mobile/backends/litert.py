@@ -27,6 +27,7 @@ from igf_mobile.backends.base import (
 from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
+from igf_mobile.flatbuffer_sharing import SharingBuilder
 from igf_mobile.graph import ExportGraph
 from igf_mobile.layers import layer_weights
 from igf_mobile.model import Generator
@@ -167,18 +168,8 @@ def _finish(content: bytes, metadata: Mapping[str, str], outputs: Sequence[str])
 
 
 def pack(tree: Any) -> bytes:
-    """A `ModelT` as a file. Vectors of the same content (shapes above all) are written once."""
-    import flatbuffers
-
-    class Builder(flatbuffers.Builder):
-        def CreateNumpyVector(self, x: Any) -> int:  # noqa: N802
-            key = (x.dtype.str, x.tobytes())
-            if key not in written:
-                written[key] = super().CreateNumpyVector(x)
-            return written[key]
-
-    written: dict[tuple[str, bytes], int] = {}
-    builder = Builder(1024)
+    """A `ModelT` as a file, what is equal in it (shapes, scales, options) written once."""
+    builder = SharingBuilder()
     builder.Finish(tree.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 

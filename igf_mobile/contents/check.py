@@ -32,7 +32,7 @@ _ENOUGH_DB = 60.0
 """Photographs of 8 bits lie on the very grid; what is better than this counts as this."""
 
 BIAS_LIMIT = 1e-3
-"""int32 biases are added to products of codes, so their scale is input times weight; flatc prints six digits."""
+"""int32 biases are added to products of codes, so their scale is input times weight."""
 
 
 def check_contents(

@@ -35,20 +35,22 @@ def _pte(path: Path) -> dict[str, int]:
 
     content = path.read_bytes()
     program, segments = pte.program(content)
-    inline = [bytes(entry["data"]) for entry in program["backend_delegate_data"]]
+    inline = [entry["data"] for entry in program["backend_delegate_data"]]
     delegates = [
         segments[d["processed"]["index"]]
         if d["processed"]["location"] == "SEGMENT"
         else inline[d["processed"]["index"]]
         for d in program["execution_plan"][0]["delegates"]
     ]
-    graphs = sum(len(delegate) for delegate in delegates)
-    constants = sum(len(segments[entry["segment_index"]]) for entry in program["named_data"])
-    rest = pte.program_bytes(content) - sum(len(data) for data in inline)
+    named = pte.named_data(content)
+    constants = sum(len(data) for data in named.values())
+    constants += sum(sum(map(len, set(pte.constants(d, {})))) for d in delegates)
+    graphs = sum(map(len, delegates)) - constants + sum(map(len, named.values()))
+    rest = pte.program_bytes(content) - sum(map(len, inline))
     return {
         "constants": constants,
         f"XNNPACK's graphs ({len(delegates)})": graphs,
-        "program and names of constants": rest,
+        "program": rest,
         "padding": len(content) - constants - graphs - rest,
     }
 

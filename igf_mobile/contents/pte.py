@@ -1,16 +1,15 @@
-"""Convolutions of a .pte, from XNNPACK's part of it. Reads with the `flatc` that the executorch wheel brings."""
+"""Convolutions of a .pte, from XNNPACK's part of it, by the schemas that the executorch wheel brings."""
 
 import importlib.util
-import json
-import re
 import struct
-import subprocess
-import tempfile
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from igf_mobile import flatbuffer_tree
 from igf_mobile.contents.layers import Array, Grid, Layer, bias_step
 
 _CONVOLUTIONS = ("XNNConv2d", "XNNDepthwiseConv2d")
@@ -31,18 +30,17 @@ def layers(path: Path) -> list[Layer]:
     Raises:
         ValueError: the file holds something else than this knows.
     """
-    root = _executorch()
-    tree, segments = program(Path(path).read_bytes())
-    named = {entry["key"]: segments[entry["segment_index"]] for entry in tree["named_data"]}
-    schema = root / "backends" / "xnnpack" / "serialization" / "runtime_schema.fbs"
+    content = Path(path).read_bytes()
+    tree, segments = program(content)
+    named = named_data(content)
     found = []
     for number, delegate in enumerate(tree["execution_plan"][0]["delegates"]):
         where = delegate["processed"]
         if where["location"] == "SEGMENT":
             payload = segments[where["index"]]
         else:
-            payload = bytes(tree["backend_delegate_data"][where["index"]]["data"])
-        found += _graph_layers(_xnn_graph(payload, schema), named, f"delegate {number}")
+            payload = tree["backend_delegate_data"][where["index"]]["data"]
+        found += _graph_layers(xnn_graph(payload), constants(payload, named), f"delegate {number}")
     return found
 
 
@@ -55,8 +53,7 @@ def program(content: bytes) -> tuple[dict[str, Any], list[bytes]]:
     if len(content) < 8 + _HEADER.size or content[8:12] != b"eh00":
         raise ValueError("it has no program header at byte 8")
     _, _, _, base = _HEADER.unpack_from(content, 8)
-    schema = _executorch() / "exir" / "_serialize" / "program.fbs"
-    tree = _json(content[: program_bytes(content)], schema)
+    tree = flatbuffer_tree.read(content[: program_bytes(content)], _schema("exir/_serialize/program.fbs"))
     return tree, [content[base + s["offset"] : base + s["offset"] + s["size"]] for s in tree["segments"]]
 
 
@@ -65,47 +62,54 @@ def program_bytes(content: bytes) -> int:
     return int(_HEADER.unpack_from(content, 8)[2])
 
 
-def _executorch() -> Path:
-    spec = importlib.util.find_spec("executorch")
-    if spec is None or not spec.submodule_search_locations:
-        raise ValueError("executorch, whose flatc and schemas reading a .pte takes, is not installed")
-    return Path(next(iter(spec.submodule_search_locations)))
+def named_data(content: bytes) -> dict[str, bytes]:
+    """Constants that lie beside the program, by name."""
+    tree, segments = program(content)
+    return {entry["key"]: segments[entry["segment_index"]] for entry in tree.get("named_data", [])}
 
 
-def _json(content: bytes, schema: Path) -> dict[str, Any]:
-    """A flatbuffer as JSON, with the wheel's own schema and compiler."""
-    flatc = _executorch() / "data" / "bin" / "flatc"
-    with tempfile.TemporaryDirectory(prefix="igf-pte-") as folder:
-        file = Path(folder) / "content.bin"
-        file.write_bytes(content)
-        options = ["--json", "--strict-json", "--defaults-json", "--raw-binary", "-o", folder]
-        command = [str(flatc), *options, str(schema), "--", str(file)]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode:
-            raise ValueError(
-                f"flatc ended with {result.returncode}: {(result.stderr or result.stdout).strip()[-200:]}"
-            )
-        text = file.with_suffix(".json").read_text(encoding="utf-8")
-    # flatc writes C's words where Python reads JavaScript's
-    text = re.sub(r"(?<=[ \[])(-?)inf\b", r"\1Infinity", text)
-    tree: dict[str, Any] = json.loads(re.sub(r"(?<=[ \[])-?nan\b", "NaN", text))
-    return tree
+def xnn_graph(payload: bytes) -> dict[str, Any]:
+    """The graph in the data of one of XNNPACK's delegates.
 
-
-def _xnn_graph(payload: bytes, schema: Path) -> dict[str, Any]:
+    Raises:
+        ValueError: it is none.
+    """
     magic, _, offset, size, _, _ = _XNN_HEADER.unpack_from(payload, 4)
     if magic != b"XH00":
         raise ValueError(f"the delegate's data begin with {magic!r}, not with XNNPACK's header")
-    return _json(payload[offset : offset + size], schema)
+    return flatbuffer_tree.read(payload[offset : offset + size], xnn_schema())
 
 
-def _graph_layers(graph: dict[str, Any], named: dict[str, bytes], where: str) -> list[Layer]:
+def constants(payload: bytes, named: Mapping[str, bytes]) -> list[bytes]:
+    """The constants of a delegate's graph, in its order: in the delegate's data, or beside the program by name."""
+    _, _, _, _, start, _ = _XNN_HEADER.unpack_from(payload, 4)
+    return [
+        named.get(entry["named_key"], b"")[: entry["size"]]
+        if entry.get("named_key")
+        else payload[start + entry["offset"] :][: entry["size"]]
+        for entry in xnn_graph(payload)["constant_data"]
+    ]
+
+
+def xnn_schema() -> flatbuffer_tree.Schema:
+    """Of XNNPACK's graphs as the installed ExecuTorch writes them."""
+    return _schema("backends/xnnpack/serialization/schema.fbs")
+
+
+@lru_cache
+def _schema(name: str) -> flatbuffer_tree.Schema:
+    spec = importlib.util.find_spec("executorch")
+    if spec is None or not spec.submodule_search_locations:
+        raise ValueError("executorch, whose schemas reading a .pte takes, is not installed")
+    return flatbuffer_tree.load_schema(Path(next(iter(spec.submodule_search_locations))) / name)
+
+
+def _graph_layers(graph: dict[str, Any], buffers: list[bytes], where: str) -> list[Layer]:
     values = {}
     for value in graph["xvalues"]:
         union = value["xvalue_union"]
         tensor = union.get("tensor_value", union)
         values[tensor["id_out"]] = (tensor, union.get("quant_params"))
-    buffers = [named.get(constant["named_key"], b"") for constant in graph["constant_data"]]
     found = []
     for position, node in enumerate(graph["xnodes"]):
         kind, union = node["xnode_union_type"], node["xnode_union"]
@@ -139,7 +143,7 @@ def _layer(
 
 
 def _scales(scheme: dict[str, Any], buffers: list[bytes]) -> Array:
-    stored = scheme["scale"] or np.frombuffer(buffers[scheme["scale_buffer_idx"]], np.float32)
+    stored = scheme.get("scale") or np.frombuffer(buffers[scheme["scale_buffer_idx"]], np.float32)
     return np.asarray(stored, np.float64)
 
 

@@ -11,6 +11,11 @@ _STORED = {"FLOAT32": (np.float32, "float32"), "FLOAT16": (np.float16, "float16"
 
 
 def layers(path: Path) -> list[Layer]:
+    """Every convolution of a file; see `layers_of`."""
+    return layers_of(Path(path).read_bytes())
+
+
+def layers_of(content: bytes) -> list[Layer]:
     """Every convolution, in the order of execution.
 
     Raises:
@@ -18,7 +23,7 @@ def layers(path: Path) -> list[Layer]:
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(Path(path).read_bytes(), 0))
+    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
     (graph,) = tree.subgraphs
     kinds = {
         schema.BuiltinOperator.CONV_2D: "CONV_2D",

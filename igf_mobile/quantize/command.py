@@ -38,8 +38,8 @@ def sensitivity(
 ) -> None:
     """Rank layers by what their int8 costs the matte: one at a time, the rest in float, in a simulation.
 
-    Writes sensitivity.json and sensitivity.svg into the build folder; `igf report` shows them. The simulation of all
-    layers together is printed beside what the build's w8a8 artifacts measured.
+    Writes sensitivity.json and sensitivity.svg into the build folder, and its report again, which shows them. The
+    simulation of all layers together is printed beside what the build's w8a8 artifacts measured.
 
     Examples: `igf sensitivity` · `igf sensitivity --by block --suite DIR` · `igf sensitivity --precision w8 --json`
     """
@@ -50,14 +50,18 @@ def sensitivity(
     from igf_mobile.quantize.plot import write_plot
     from igf_mobile.quantize.ranking import save
     from igf_mobile.quantize.sensitivity import Bench, measure
+    from igf_mobile.ranges import parse
+    from igf_mobile.report import FILE_NAME, rewrite_report
 
     path = checkpoint or DEFAULT_CHECKPOINT
-    model, _ = load_checkpoint(path)
+    model, info = load_checkpoint(path)
     with _Bar() as bar:
-        bench = Bench(model, suite, bar)
+        bench = Bench(model, suite, bar, parse(info.ranges, str(path)) if info.ranges else None)
         found = measure(bench, sha256_of(path), suite, by, precision, bar)
     save(found, build)
     plot = write_plot(found, build)
+    if (build / FILE_NAME).is_file():
+        rewrite_report(build)
     artifacts = _artifact_losses(build, found)
     if json_:
         print(json.dumps({**dataclasses.asdict(found), "artifacts": artifacts}, indent=1))
@@ -126,7 +130,7 @@ def export_within(
         GateFailed: a backend has none within the budget.
         NotPossible: an artifact cannot be measured here.
     """
-    from igf_mobile import backends
+    from igf_mobile import backends, ranges
     from igf_mobile.checkpoint import load_checkpoint
     from igf_mobile.errors import GateFailed
     from igf_mobile.files import sha256_of
@@ -142,9 +146,10 @@ def export_within(
     for name in backend_names:
         if STATIC not in backends.get(name).layer_precisions:
             raise ValueError(f"{name} takes no recipes, so there is nothing to search")
-    model, _ = load_checkpoint(checkpoint)
+    model, info = load_checkpoint(checkpoint)
+    learned = ranges.parse(info.ranges, str(checkpoint)) if info.ranges else None
     with _Bar() as bar:
-        bench = sensitivity.Bench(model, progress=bar)
+        bench = sensitivity.Bench(model, progress=bar, ranges=learned)
         ranked = sensitivity.measure(bench, sha256_of(checkpoint), progress=bar)
     ranking.save(ranked, build)
     write_plot(ranked, build)

@@ -1,25 +1,98 @@
-"""The network in PyTorch with int8's rounding: what LiteRT and ExecuTorch compute in `w8a8`, differentiable.
+"""The network in PyTorch with int8's rounding: what LiteRT and ExecuTorch compute in `w8a8`, or in a recipe of it.
 
-Rounded are the weights (symmetric, a scale per output channel, the largest weight at 127, as both
-exporters do) and every tensor of a site (`sites`). Not rounded: biases, which are int32 there, and the
-requantization inside the kernels.
+Rounded are the weights (symmetric, a scale per output channel, the largest weight at 127, as both exporters do) and
+what operators read and write, each tensor by its site's range (`sites`, `ranges`). Not rounded: biases, which are int32
+there, the requantization inside the kernels, and that ExecuTorch resizes in float. It is differentiable.
 """
 
 import copy
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.fx import Node
+from torch.fx import GraphModule, Interpreter, Node
+from torch.fx.node import map_arg
 
 from igf_mobile.graph import fold_batch_norms
 from igf_mobile.hourglass import JoinedConv
 from igf_mobile.model import Generator
+from igf_mobile.pt2e import is_edge, layer_name, static_nodes
 from igf_mobile.ranges import HIGHEST, LOWEST, Range, Ranges, grid, range_of
-from igf_mobile.sites import CONVOLUTION, Tap, activation_sites, trace
+from igf_mobile.recipes import WEIGHTS
+from igf_mobile.sites import (
+    ARITHMETIC,
+    CONCATENATION,
+    CONVOLUTION,
+    MOVING,
+    RELU,
+    SIGMOID,
+    Tap,
+    activation_sites,
+    is_fused,
+    tensors_of,
+    trace,
+)
 from igf_mobile.start import Start
 
 _LEAST_WEIGHT_SCALE = 2.0**-16
 """As `pt2e.INT8_WEIGHT`: of a channel without weights."""
+
+_ROUNDED = (CONVOLUTION, CONCATENATION, *ARITHMETIC, *MOVING)
+
+
+class Rounding(NamedTuple):
+    """What an operator rounds."""
+
+    inputs: frozenset[Node]
+    output: bool
+
+
+def roundings(graph: GraphModule, layers: Mapping[str, str] | None = None) -> dict[Node, Rounding]:
+    """Where a graph rounds, as the exporters annotate it.
+
+    Args:
+        graph: from `sites.trace`.
+        layers: layer -> precision, as `sites` calls them (`stem.parts.0`); None: all of them `w8a8`.
+    """
+    found: dict[Node, Rounding] = {}
+    for node in static_nodes(graph, "", layers):
+        weight = node.args[1:2] if node.target is CONVOLUTION else ()
+        if node.target is SIGMOID or (node.target is RELU and is_fused(node.all_input_nodes[0])):
+            found[node] = Rounding(frozenset(), True)
+        elif node.target in _ROUNDED and not is_edge(node, ""):
+            found[node] = Rounding(frozenset([*tensors_of(node), *weight]), not is_fused(node))  # type: ignore[list-item]
+    for node in graph.graph.nodes:
+        if layers and node.target is CONVOLUTION and layers[layer_name(node)] == WEIGHTS:
+            found[node] = Rounding(frozenset([node.args[1]]), False)
+    return found
+
+
+class _RoundingTap(Tap):
+    """Runs a graph; rounds what operators read and write."""
+
+    def __init__(self, graph: GraphModule, function: Callable[[Node, Tensor], Tensor]) -> None:
+        super().__init__(graph, function)
+        self.roundings = roundings(graph)
+
+    def fetch_args_kwargs_from_env(self, n: Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """As Interpreter, rounded where the operator reads int8 of what was not written as int8."""
+        read = self.roundings[n].inputs if n in self.roundings else frozenset()
+
+        def load(source: Node) -> Any:
+            written = source in self.roundings and self.roundings[source].output
+            return (
+                self.function(source, self.env[source])
+                if source in read and not written
+                else self.env[source]
+            )
+
+        return map_arg(n.args, load), map_arg(n.kwargs, load)  # type: ignore[return-value]
+
+    def run_node(self, n: Node) -> Any:
+        """As Interpreter."""
+        value = Interpreter.run_node(self, n)
+        return self.function(n, value) if n in self.roundings and self.roundings[n].output else value
 
 
 class FakeQuantHourglass(nn.Module):
@@ -38,11 +111,20 @@ class FakeQuantHourglass(nn.Module):
         grids = [grid(*ranges[site]) for site in self.sites]
         self.log_scales = nn.Parameter(torch.tensor([scale for scale, _ in grids]).log())
         self.register_buffer("zero_points", torch.tensor([float(zero) for _, zero in grids]))
-        self._fixed = {self.sites.index(site) for site in sites.fixed}
+        # What enters keeps the scale that keeps 8-bit means off half-way places (`ranges.OFF_GRID`).
+        self._fixed = {self.sites.index(site) for site in sites.fixed | sites.entering}
         self._index = {node: self.sites.index(site) for node, site in sites.of.items()}
-        convolutions = [node for node in self.network.graph.nodes if node.target is CONVOLUTION]
-        self._weights = {node.args[1] for node in convolutions}
-        self._tap = Tap(self.network, self._rounded)
+        self._weights = {node.args[1] for node in self.convolutions}
+        self._tap = _RoundingTap(self.network, self._rounded)
+
+    @property
+    def convolutions(self) -> list[Node]:
+        """In the order of the graph."""
+        return [node for node in self.network.graph.nodes if node.target is CONVOLUTION]
+
+    def choose(self, layers: Mapping[str, str] | None) -> None:
+        """Round by a recipe; None: all layers in `w8a8`. Names as for `roundings`."""
+        self._tap.roundings = roundings(self.network, layers)
 
     def forward(self, guidance: Tensor, weak_mask: Tensor, start: Start) -> Tensor:
         """As Hourglass."""

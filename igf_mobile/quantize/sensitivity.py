@@ -12,8 +12,10 @@ from igf_mobile.composites import load_composites
 from igf_mobile.evaluate import load_suite, unknown_band
 from igf_mobile.metrics import sad
 from igf_mobile.model import Generator
+from igf_mobile.observers import observe
 from igf_mobile.quantize.ranking import SCHEMA_VERSION, Row, Sensitivity
 from igf_mobile.quantize.simulation import Simulation
+from igf_mobile.ranges import Ranges
 from igf_mobile.recipes import FLOAT, STATIC
 
 FloatArray = NDArray[np.float32]
@@ -38,26 +40,33 @@ class Sample:
 class Bench:
     """Samples and a simulation of one network on them."""
 
-    def __init__(self, model: Generator, suite: str = PROOF, progress: Progress = lambda *_: None) -> None:
-        """Calibrate on the shipped composites.
+    def __init__(
+        self,
+        model: Generator,
+        suite: str = PROOF,
+        progress: Progress = lambda *_: None,
+        ranges: Ranges | None = None,
+    ) -> None:
+        """Prepare the samples.
 
         Args:
             model: in eval mode.
             suite: "proof", or a folder as `evaluate.load_suite` takes it.
             progress: see `Progress`.
+            ranges: of the activations; observed on the shipped calibration set where there are none.
 
         Raises:
             IgfError: no such suite.
         """
-        calibration = [sample.tensors() for sample in load_composites(composites.FOLDERS["calibration"])]
         self.samples = load_samples(suite)
-        steps = len(calibration) + len(self.samples)
+        calibration = [] if ranges else load_composites(composites.FOLDERS["calibration"])
+        steps = len(calibration) + bool(calibration) + len(self.samples)
+        if ranges is None:
+            pairs = [sample.tensors() for sample in calibration]
+            (ranges,) = observe(model, pairs, progress=lambda _: progress("calibrating", steps))
         self._regions = [unknown_band(sample.weak_mask) for sample in self.samples]
-        pairs = [
-            (np.ascontiguousarray(s.guidance.transpose(2, 0, 1)[None]), s.weak_mask[None, None])
-            for s in self.samples
-        ]
-        self.simulation = Simulation(model, calibration, pairs, lambda: progress("calibrating", steps))
+        inputs = [(s.guidance.transpose(2, 0, 1)[None], s.weak_mask[None, None]) for s in self.samples]
+        self.simulation = Simulation(model, ranges, inputs, lambda: progress("calibrating", steps))
 
     def sads(self, layers: Mapping[str, str]) -> list[float]:
         """The SAD of each sample's matte, in the unknown band."""

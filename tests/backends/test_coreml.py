@@ -28,7 +28,7 @@ from igf_mobile.layers import identify, layer_names, layer_weights
 from igf_mobile.metrics import sqnr_db
 from igf_mobile.model import Generator
 from igf_mobile.observers import observe
-from igf_mobile.quantize.artifact_scales import disagreements
+from igf_mobile.quantize.artifact_scales import SharedGrids, disagreements
 from igf_mobile.recipes import Recipe
 from igf_mobile.samples import load_samples
 
@@ -453,8 +453,8 @@ def test_the_layers_are_the_checkpoints(model: Generator, exported: Exporter, sc
 
 def test_its_scales_are_those_of_the_shared_table(model: Generator, exported: Exporter) -> None:
     path, ranges = exported("w8a8").path, observe(model, photographs())[0]
-    assert disagreements(path, "coreml", model, ranges) == []
+    assert disagreements(path, "coreml", SharedGrids(model, ranges)) == []
     low, high = ranges["encode_8.relu:relu"]
     wrong = replace(ranges, table={**ranges.table, "encode_8.relu:relu": (low, 1.01 * high)})
-    found = disagreements(path, "coreml", model, wrong)
+    found = disagreements(path, "coreml", SharedGrids(model, wrong))
     assert {s.split(": ")[1] for s in found} == {"encode_16.0", "shortcut_8.0"}

@@ -21,7 +21,7 @@ from igf_mobile.layers import layer_names, layer_weights
 from igf_mobile.metrics import sqnr_db
 from igf_mobile.model import Generator
 from igf_mobile.observers import observe
-from igf_mobile.quantize.artifact_scales import disagreements
+from igf_mobile.quantize.artifact_scales import SharedGrids, disagreements
 from igf_mobile.recipes import Recipe
 from igf_mobile.tflite_layers import layers_found
 
@@ -330,17 +330,17 @@ def test_what_a_file_computes_with_is_read_from_the_file(trained_like: Generator
         found = layers_found(exported(scheme).path.read_bytes(), weights)
         assert found == dict.fromkeys(layers, precision)
     half = set(layers_found(exported("fp16").path.read_bytes(), weights).values())
-    assert half == {"type 1 weights, type 0 activations"}
+    assert half == {"float16 weights"}
 
 
 def test_its_scales_are_those_of_the_shared_table(
     trained_like: Generator, photographs_64: Pairs, exported: Exporter
 ) -> None:
     path, ranges = exported("w8a8").path, observe(trained_like, photographs_64)[0]
-    assert disagreements(path, "litert", trained_like, ranges) == []
+    assert disagreements(path, "litert", SharedGrids(trained_like, ranges)) == []
     low, high = ranges["encode_16.2:relu"]
     wrong = replace(ranges, table={**ranges.table, "encode_16.2:relu": (low, 1.01 * high)})
-    found = disagreements(path, "litert", trained_like, wrong)
+    found = disagreements(path, "litert", SharedGrids(trained_like, wrong))
     # who reads it, and who writes it
     assert {sentence.split(": ")[1] for sentence in found} == {"encode_16.0", "encode_32.0", "shortcut_16.0"}
 

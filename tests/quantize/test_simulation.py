@@ -19,10 +19,12 @@ from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
 from igf_mobile.layers import layer_names
 from igf_mobile.metrics import sqnr_db
 from igf_mobile.model import Generator
+from igf_mobile.observers import observe
 from igf_mobile.quantize import ranking as records
 from igf_mobile.quantize import sensitivity
 from igf_mobile.quantize.plot import plot, write_plot
 from igf_mobile.quantize.simulation import Simulation
+from igf_mobile.ranges import Ranges
 from igf_mobile.report import write_report
 from igf_mobile.xnnpack_quantizer import StaticQuantizer
 
@@ -36,15 +38,22 @@ def pairs(photographs: Callable[..., Pairs]) -> Pairs:
 
 
 @pytest.fixture(scope="module")
-def simulation(trained_like: Generator, pairs: Pairs) -> Simulation:
-    return Simulation(trained_like, pairs, pairs)
+def ranges(trained_like: Generator, pairs: Pairs) -> Ranges:
+    return observe(trained_like, pairs)[0]
+
+
+@pytest.fixture(scope="module")
+def simulation(trained_like: Generator, pairs: Pairs, ranges: Ranges) -> Simulation:
+    return Simulation(trained_like, ranges, pairs)
 
 
 def uniform(model: Generator, precision: str) -> dict[str, str]:
     return dict.fromkeys(layer_names(model), precision)
 
 
-def converted(model: Generator, pairs: Pairs, layers: dict[str, str]) -> list[FloatArray]:
+def converted(
+    model: Generator, ranges: Ranges, pairs: Pairs, layers: dict[str, str] | None
+) -> list[FloatArray]:
     """The mattes of the graph that the ExecuTorch export lowers."""
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
@@ -52,7 +61,7 @@ def converted(model: Generator, pairs: Pairs, layers: dict[str, str]) -> list[Fl
     graph: Any = torch.export.export(ExportGraph(model, "NHWC"), tensors[0]).module()
     restore_clamps(graph)
     slices_for_splits(graph)
-    prepared = prepare_pt2e(graph, StaticQuantizer("model.hourglass", layers=layers))
+    prepared = prepare_pt2e(graph, StaticQuantizer("model.hourglass", ranges, layers))
     with torch.no_grad():
         for pair in tensors:
             prepared(*pair)
@@ -72,22 +81,28 @@ def test_all_float_is_the_float_network(
     assert worst_sqnr(wanted, simulation.run(uniform(trained_like, "float32"))) >= 110.0
 
 
-def test_all_int8_is_the_graph_that_is_lowered(
-    trained_like: Generator, simulation: Simulation, pairs: Pairs
+@pytest.mark.parametrize(
+    "floats", [(), ("hourglass.decode_4.fuse.parts.2", "hourglass.attention.0")], ids=["all int8", "mixed"]
+)
+def test_it_is_the_graph_that_is_lowered(
+    trained_like: Generator, simulation: Simulation, pairs: Pairs, ranges: Ranges, floats: tuple[str, ...]
 ) -> None:
-    """Far closer to it than it is to the float network (about 38 dB): the same ranges at the same places."""
-    layers = uniform(trained_like, "w8a8")
-    wanted = converted(trained_like, pairs, layers)
-    assert worst_sqnr(wanted, simulation.run(layers)) >= 60.0
-    swapped = layers | {"hourglass.head.parts.0": "float32"}
-    assert worst_sqnr(wanted, simulation.run(swapped)) < 60.0
+    """Nearer to it (48.5 dB for all int8) than either is to the float network (41.5).
+
+    Not the same: codes flip where the two forms of the stem sum in another order, and ExecuTorch resizes in float.
+    """
+    layers = uniform(trained_like, "w8a8") | dict.fromkeys(floats, "float32")
+    wanted = converted(trained_like, ranges, pairs, layers)
+    assert worst_sqnr(wanted, simulation.run(layers)) >= 45.0
+    assert worst_sqnr(wanted, simulation.run(uniform(trained_like, "float32"))) < 44.0
 
 
+@pytest.mark.parametrize("layer", ["residual.0.second.0", "encode_8.parts.1", "head.parts.0"])
 def test_one_layer_is_the_graph_that_is_lowered(
-    trained_like: Generator, simulation: Simulation, pairs: Pairs
+    trained_like: Generator, simulation: Simulation, pairs: Pairs, ranges: Ranges, layer: str
 ) -> None:
-    layers = uniform(trained_like, "float32") | {"hourglass.residual.0.second.0": "w8a8"}
-    assert worst_sqnr(converted(trained_like, pairs, layers), simulation.run(layers)) >= 60.0
+    layers = uniform(trained_like, "float32") | {f"hourglass.{layer}": "w8a8"}
+    assert worst_sqnr(converted(trained_like, ranges, pairs, layers), simulation.run(layers)) >= 60.0
 
 
 def test_weights_alone_cost_less_than_all(trained_like: Generator, simulation: Simulation) -> None:
@@ -163,7 +178,9 @@ def test_the_plot_is_a_file_and_part_of_the_report_of_its_checkpoint(
     assert light in page
     assert all(f"<li>{row.name}: " in page for row in ranking.rows)
     records.save(dataclasses.replace(ranking, checkpoint_sha256="0" * 64), build)
-    assert light not in write_report(build).read_text()
+    page = write_report(build).read_text()
+    assert light not in page
+    assert "not run: <code>igf sensitivity</code> ranks them" in page
 
 
 def test_unknown_units_and_precisions(trained_like: Generator) -> None:

@@ -1,0 +1,96 @@
+"""A .pte made smaller, with the same operators and the same numbers.
+
+ExecuTorch 1.5.1 gives each constant of an XNNPACK graph a segment and names it by 64 hexadecimal digits, in the graph
+and again in the program; flatc writes a shape for each tensor that has it; and a convolution in float16 has float32
+weights. Here constants follow their graph without names, equal parts of the graph are written once, and weights of
+float16 convolutions are float16: the serialiser made them wider, so they are exact.
+"""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from igf_mobile import flatbuffer_tree
+from igf_mobile.contents import pte
+
+_ALIGNMENT = 16
+_XNN_HEADER = struct.Struct("<4x4sHIIIQ")
+_CONVOLUTIONS = ("XNNConv2d", "XNNDepthwiseConv2d")
+
+
+def packed(content: bytes) -> bytes:
+    """The same program, smaller.
+
+    Args:
+        content: a .pte whose delegates are XNNPACK's, all of them.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    from executorch.exir._serialize._program import deserialize_pte_binary, serialize_pte_binary
+    from executorch.exir.schema import DataLocation
+
+    file = deserialize_pte_binary(content)
+    named = pte.named_data(content)
+    for delegate in file.program.execution_plan[0].delegates:
+        if delegate.id != "XnnpackBackend" or delegate.processed.location != DataLocation.INLINE:
+            raise ValueError(f"a delegate of {delegate.id}, not of XNNPACK")
+        data = file.program.backend_delegate_data[delegate.processed.index]
+        data.data = _delegate(bytes(data.data), named)
+    whole = serialize_pte_binary(
+        replace(file, named_data=None), extract_delegate_segments=True, segment_alignment=_ALIGNMENT
+    )
+    return bytes(whole)
+
+
+def _delegate(payload: bytes, named: Mapping[str, bytes]) -> bytes:
+    """XNNPACK's payload with its constants in it."""
+    graph = pte.xnn_graph(payload)
+    buffers = pte.constants(payload, named)
+    _halve(graph, buffers)
+    constants, places = bytearray(), {b"": 0}
+    for data in buffers:
+        if data not in places:
+            constants += bytes(-len(constants) % _ALIGNMENT)
+            places[data] = len(constants)
+            constants += data
+    graph["constant_data"] = [{"offset": places[data], "size": len(data)} for data in buffers]
+    for node in graph["xnodes"]:
+        node.pop("debug_handle", None)  # of the compiler's own graph, for its messages
+    flatbuffer = flatbuffer_tree.write(graph, pte.xnn_schema())
+    start = _XNN_HEADER.size + -_XNN_HEADER.size % _ALIGNMENT
+    end = start + len(flatbuffer) + -len(flatbuffer) % _ALIGNMENT
+    header = _XNN_HEADER.pack(b"XH00", _XNN_HEADER.size, start, len(flatbuffer), end, len(constants))
+    return (header.ljust(start, b"\0") + flatbuffer).ljust(end, b"\0") + bytes(constants)
+
+
+def _halve(graph: dict[str, Any], buffers: list[bytes]) -> None:
+    """Weights and biases of convolutions with float16 inputs, in place.
+
+    Raises:
+        ValueError: they are something else than float16 made wider.
+    """
+    tensors = {}
+    for value in graph["xvalues"]:
+        union = value["xvalue_union"]
+        tensor = union.get("tensor_value", union)
+        tensors[tensor["id_out"]] = tensor
+    for node in graph["xnodes"]:
+        union = node["xnode_union"]
+        if node["xnode_union_type"] not in _CONVOLUTIONS:
+            continue
+        if tensors[union["input1_id"]]["datatype"] != "xnn_datatype_fp16":
+            continue
+        # Both: XNNPACK asks the filter for the bias's type, and a float32 bias beside a float16 filter gave NaN.
+        for tensor in (tensors[union[name]] for name in ("filter_id", "bias_id") if union[name] in tensors):
+            if tensor["datatype"] != "xnn_datatype_fp32":
+                continue
+            place = tensor["constant_buffer_idx"]
+            wide = np.frombuffer(buffers[place], np.float32)
+            half = wide.astype(np.float16)
+            if not np.array_equal(half.astype(np.float32), wide):
+                raise ValueError(f"node {node['xnode_union_type']} has weights that float16 does not hold")
+            tensor["datatype"], buffers[place] = "xnn_datatype_fp16", half.tobytes()
