@@ -315,6 +315,8 @@ def report(
     reports = [*(devices or []), *(more or [])] or stored(build)
     older = compare_files(reports, against) if against else None
     _console().print(str(rewrite_report(build, reports, older)), highlight=False)
+    for sentence in older.unmatched if older else ():
+        _console().print(f"not compared: {sentence}", markup=False, highlight=False, soft_wrap=True)
     if older and older.regressions:
         lines = "\n".join(f"  - {sentence}" for sentence in older.regressions)
         raise GateFailed(f"{len(older.regressions)} regression(s) against older reports:\n{lines}")

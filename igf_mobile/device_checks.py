@@ -14,6 +14,8 @@ from igf_mobile.device_report import DeviceReport, Run, Stage, Summary, summaris
 from igf_mobile.manifest import Manifest
 
 FRAME_BUDGETS_MS = (16.7, 33.3)
+ENDS = {False: "alpha", True: "the coefficients"}
+"""`coefficients_only` -> where artifacts end."""
 
 _ROUNDING_MS = 1e-3
 """Samples and summaries may be written with three decimals each."""
@@ -88,8 +90,19 @@ def check_report(
     return problems
 
 
+def check_end(report: DeviceReport, manifest: Manifest) -> str | None:
+    """Why no run of the report can be of the build: one has alpha in its artifacts, the other has not. Or None."""
+    measured, built = report.build.coefficients_only, manifest.coefficients_only
+    if measured == built:
+        return None
+    build = f"{manifest.name} {manifest.version}"
+    return f"the report's artifacts end at {ENDS[measured]}, those of {build} at {ENDS[built]}"
+
+
 def check_build(report: DeviceReport, manifest: Manifest) -> dict[int, str]:
     """Run's index -> why its artifact is not one of the build."""
+    if why := check_end(report, manifest):
+        return dict.fromkeys(range(len(report.runs)), why)
     problems = {}
     for index, run in enumerate(report.runs):
         artifact = run.artifact

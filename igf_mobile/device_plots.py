@@ -67,7 +67,8 @@ def _draw_bars(views: Sequence[DeviceView], backends: Sequence[str], theme: Them
     headings = []
     for view in views:
         headings.append(len(labels))
-        labels.append(f"{view.name}{' (fixture)' if view.is_fixture else ''}")
+        only = " (coefficients only)" if view.report.build.coefficients_only else ""
+        labels.append(f"{view.name}{' (fixture)' if view.is_fixture else ''}{only}")
         for row in _timed(view):
             colour = theme.backends[backends.index(row.run.artifact.backend) % len(theme.backends)]
             _draw_bar(axes, row, len(labels), colour, theme, longest)

@@ -75,6 +75,8 @@ class Build(_Strict):
     name: _Text
     version: _Text
     manifest_sha256: _Sha256
+    coefficients_only: bool = False
+    """Its artifacts end at the coefficients: inference leaves alpha out."""
 
 
 @dataclass(frozen=True)

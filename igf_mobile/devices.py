@@ -7,7 +7,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from igf_mobile.compare import LEAST_SAMPLES, Ratio, compare
-from igf_mobile.device_checks import check_build, check_report
+from igf_mobile.device_checks import ENDS, check_build, check_report
 from igf_mobile.device_reader import load_report
 from igf_mobile.device_report import DeviceReport, Run, Sustained
 from igf_mobile.errors import DamagedFile
@@ -148,16 +148,20 @@ def view(report: DeviceReport, manifest: Manifest) -> DeviceView:
 
 
 def against(new: Sequence[DeviceReport], old: Sequence[DeviceReport]) -> Comparison:
-    """The valid runs of each device against its newest older report, in the order of `new`."""
+    """The valid runs of each device against its newest older report with the same end, in the order of `new`."""
     changes: list[Change] = []
     unmatched: list[str] = []
     for report in new:
         device = (report.device.manufacturer, report.device.model)
-        before = [
+        known = [
             r for r in old if (r.device.manufacturer, r.device.model) == device and r.kind == report.kind
         ]
+        end = report.build.coefficients_only
+        before = [r for r in known if r.build.coefficients_only == end]
         if not before:
-            unmatched.append(f"{report.device.model}: no older report of this device")
+            ends = f"its artifacts end at {ENDS[end]}, those of older reports at {ENDS[not end]}"
+            why = f"{ends}, so the times are of different work" if known else "no older report of this device"
+            unmatched.append(f"{report.device.model}: {why}")
             continue
         older = max(before, key=lambda r: r.created_at)
         if older.device.os_version != report.device.os_version:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from device_reports import bare_record
 
-from igf_mobile.device_checks import check_build, check_report, share_within
+from igf_mobile.device_checks import check_build, check_end, check_report, share_within
 from igf_mobile.device_fixture import fixture_report
 from igf_mobile.device_report import DeviceReport, Run, Stages, Sustained, summarise
 from igf_mobile.manifest import FileRecord, Manifest
@@ -198,6 +198,23 @@ def test_another_build_s_artifact() -> None:
     changed = (dataclasses.replace(first, bytes=7), *manifest.artifacts[1:])
     found = check_build(report, dataclasses.replace(manifest, artifacts=changed))
     assert "with 100000 bytes has the sha256 of igf-512-litert-fp32.tflite with 7 bytes" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("measured", "sentence"),
+    [
+        (True, "the report's artifacts end at the coefficients, those of igf-512 0.2 at alpha"),
+        (False, "the report's artifacts end at alpha, those of igf-512 0.2 at the coefficients"),
+    ],
+)
+def test_a_build_with_another_end(measured: bool, sentence: str) -> None:
+    report = fixture_report()
+    report = dataclasses.replace(report, build=dataclasses.replace(report.build, coefficients_only=measured))
+    manifest = dataclasses.replace(manifest_of(*report.runs), coefficients_only=not measured)
+    assert check_end(report, manifest) == sentence
+    assert check_build(report, manifest) == dict.fromkeys(range(len(report.runs)), sentence)
+    manifest = dataclasses.replace(manifest, coefficients_only=measured)
+    assert check_end(report, manifest) is None and check_build(report, manifest) == {}
 
 
 def test_sustained_is_checked_for_absurd_values() -> None:

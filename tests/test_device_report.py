@@ -110,6 +110,13 @@ def test_the_shared_fixture_is_what_the_program_writes() -> None:
     assert load_report(SHARED / "latency_report.json") == fixture_report()
 
 
+def test_reports_older_than_coefficients_only_have_alpha(data: dict[str, Any], tmp_path: Path) -> None:
+    assert data["build"].pop("coefficients_only") is False
+    assert load_report(save(tmp_path, data)) == fixture_report()
+    data["build"]["coefficients_only"] = True
+    assert load_report(save(tmp_path, data)).build.coefficients_only
+
+
 def test_the_fixture_s_summaries_by_the_shared_percentile() -> None:
     summaries = 0
     for run in json.loads((SHARED / "latency_report.json").read_text())["runs"]:

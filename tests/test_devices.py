@@ -15,7 +15,7 @@ from igf_mobile.device_fixture import fixture_report
 from igf_mobile.device_report import DeviceReport, Sustained, ThermalSample
 from igf_mobile.devices import against, binned, share_at_minutes, times_s, view
 from igf_mobile.errors import DamagedFile
-from igf_mobile.manifest import load_manifest
+from igf_mobile.manifest import load_manifest, save_manifest
 from igf_mobile.report import rewrite_report
 
 FIXTURE = Path(__file__).parent.parent / "shared_vectors" / "latency_report.json"
@@ -141,6 +141,42 @@ def test_what_cannot_be_compared_says_why(build: Path) -> None:
     assert {change.older for change in found.changes} == {"2026-01-02T00:00:00Z"}
 
 
+def of_coefficients(report: DeviceReport, **changes: Any) -> DeviceReport:
+    """The same, of artifacts that end at the coefficients."""
+    return dataclasses.replace(
+        report, build=dataclasses.replace(report.build, coefficients_only=True), **changes
+    )
+
+
+def test_less_work_is_not_faster(build: Path) -> None:
+    alpha = runs_of(build, seed=2)
+    less = of_coefficients(runs_of(build, scale=0.5))
+    for new, old, ends in (
+        (less, alpha, "at the coefficients, those of older reports at alpha"),
+        (alpha, less, "at alpha, those of older reports at the coefficients"),
+    ):
+        found = against([new], [old])
+        assert found.changes == ()
+        assert found.unmatched == (f"Pixel 8: its artifacts end {ends}, so the times are of different work",)
+    older = of_coefficients(runs_of(build, scale=0.4, seed=3), created_at="2026-01-01T00:00:00Z")
+    found = against([less], [alpha, older])  # the newest of its kind, not the newest
+    assert len(found.regressions) == 8 and {change.older for change in found.changes} == {older.created_at}
+
+
+def test_the_section_says_that_alpha_is_left_out(build: Path) -> None:
+    badge = "Google Pixel 8 coefficients only: inference leaves alpha out"
+    less = of_coefficients(runs_of(build))
+    path = device_reports.save(less, build / "ab.json")
+    page = section(rewrite_report(build, [path]).read_text())
+    assert badge in text_of(page) and page.count('<tr class="invalid">') == len(less.runs)
+    assert "end at the coefficients, those of igf-512 0.1.0 at alpha" in text_of(page)
+    save_manifest(dataclasses.replace(load_manifest(build), coefficients_only=True), build)
+    page = section(rewrite_report(build, [path]).read_text())
+    assert badge in text_of(page) and '<tr class="invalid">' not in page
+    alpha = device_reports.save(runs_of(build), build / "alpha.json")
+    assert badge not in text_of(section(rewrite_report(build, [alpha]).read_text()))
+
+
 def test_shares_at_minutes() -> None:
     fast, slow = [10.0] * 6000, [20.0] * 27000  # one minute, then nine
     sustained = Sustained(600.0, (*fast, *slow), 6000 / 33000, 1.0, ())
@@ -255,3 +291,11 @@ def test_the_command_fails_on_a_regression(
     assert "✗ 8 regressions against older reports" in text and "median 1.50" in text
     assert igf(build, "--devices", old, "--against", new) == 0
     assert "No regression against older reports" in (build / "report.html").read_text()
+
+
+def test_the_command_says_why_it_does_not_compare(build: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    old = device_reports.save(runs_of(build, scale=0.5), build / "old.json")
+    new = device_reports.save(of_coefficients(runs_of(build)), build / "new.json")
+    assert igf(build, "--devices", new, "--against", old) == 0
+    assert "not compared: Pixel 8: its artifacts end at the coefficients, those of" in capfd.readouterr().out
+    assert "Nothing could be compared with older reports" in (build / "report.html").read_text()

@@ -158,6 +158,15 @@ def test_another_build_s_artifacts_are_refused(desk: Desk) -> None:
     )
 
 
+def test_a_report_of_coefficients_is_refused_once_by_a_build_with_alpha(desk: Desk) -> None:
+    made = device_reports.report_of(desk.build)
+    of_coefficients = dataclasses.replace(made.build, coefficients_only=True)
+    path = device_reports.save(dataclasses.replace(made, build=of_coefficients), desk.root / "ab.json")
+    code, _, err = desk.igf(path)
+    assert code == 2 and len(made.runs) > 1 and desk.stored() == []
+    assert err.count("the report's artifacts end at the coefficients, those of igf-512 0.1.0 at alpha") == 1
+
+
 def test_many_contradictions_are_a_line_each(desk: Desk) -> None:
     made = device_reports.report_of(desk.build)
     run = dataclasses.replace(made.runs[0], load_ms=0.0)

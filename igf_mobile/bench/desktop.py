@@ -44,7 +44,9 @@ def desktop_report(run: BenchRun, manifest: Manifest, build: Path) -> DeviceRepo
         kind="device",
         created_at=run.created_at,
         app=App("igf bench", run.versions.get("igf-mobile", "unknown"), "desktop"),
-        build=Build(manifest.name, manifest.version, sha256_of(build / FILE_NAME)),
+        build=Build(
+            manifest.name, manifest.version, sha256_of(build / FILE_NAME), manifest.coefficients_only
+        ),
         device=Device(
             manufacturer="unknown",
             model=machine.processor,

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from igf_mobile.device_checks import check_build, check_report
+from igf_mobile.device_checks import check_build, check_end, check_report
 from igf_mobile.device_reader import load_report
 from igf_mobile.device_report import DeviceReport
 from igf_mobile.errors import DamagedFile
@@ -25,7 +25,9 @@ def checked(path: Path, build: Path) -> DeviceReport:
     report = load_report(path)
     manifest = load_manifest(build)
     problems = check_report(report, size=manifest.size)
-    if report.kind == "device":
+    if report.kind == "device" and (why := check_end(report, manifest)):
+        problems.append(why)  # once, not for each run
+    elif report.kind == "device":
         problems += [f"runs[{index}]: {why}" for index, why in check_build(report, manifest).items()]
     if len(problems) == 1:
         raise DamagedFile(f"{path}: {problems[0]}")

@@ -66,6 +66,12 @@ def test_the_report_is_one_that_igf_report_takes(build: Path, manifest: Manifest
     )
 
 
+def test_coefficients_only_is_that_of_the_manifest(build: Path, manifest: Manifest) -> None:
+    for only in (False, True):
+        changed = dataclasses.replace(manifest, coefficients_only=only)
+        assert desktop.desktop_report(run_of(timed()), changed, build).build.coefficients_only is only
+
+
 def test_it_passes_the_schema(build: Path, manifest: Manifest, tmp_path: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads((Path(desktop.__file__).parents[1] / "latency_report.schema.json").read_text())

@@ -28,16 +28,20 @@ public struct LatencyReport: Codable, Equatable, Sendable {
         public let version: String
         /// Of the bytes of manifest.json, computed on the device.
         public let manifestSha256: String
+        /// Inference leaves alpha out.
+        public let coefficientsOnly: Bool
 
         enum CodingKeys: String, CodingKey {
             case name, version
             case manifestSha256 = "manifest_sha256"
+            case coefficientsOnly = "coefficients_only"
         }
 
         public init(manifest: Manifest, json: Data) {
             self.name = manifest.name
             self.version = manifest.version
             self.manifestSha256 = SHA256.hex(of: json)
+            self.coefficientsOnly = manifest.coefficientsOnly
         }
     }
 

@@ -84,6 +84,9 @@ public struct Manifest: Codable, Equatable, Sendable {
         }
     }
 
+    /// The artifacts end at the coefficients; a build has one kind.
+    public var coefficientsOnly: Bool { artifacts.contains { $0.alpha == nil } }
+
     /// The artifacts of one backend, in the manifest's order.
     public func artifacts(of backend: String) -> [ArtifactRecord] {
         artifacts.filter { $0.backend == backend }

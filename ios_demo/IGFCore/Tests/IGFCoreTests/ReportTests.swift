@@ -3,8 +3,10 @@ import XCTest
 @testable import IGFCore
 
 final class ReportTests: XCTestCase {
-    private func report(_ runs: [MeasuredRun]) -> LatencyReport {
-        let manifest = Manifest(name: "igf-8", version: "0.1.0", artifacts: [Fixtures.artifact()])
+    private func report(
+        _ runs: [MeasuredRun], of artifact: ArtifactRecord = Fixtures.artifact()
+    ) -> LatencyReport {
+        let manifest = Manifest(name: "igf-8", version: "0.1.0", artifacts: [artifact])
         return LatencyReport(
             kind: .fixture, createdAt: Date(timeIntervalSince1970: 1_795_384_800),
             app: .init(name: "IGF", version: "1.0"), build: .init(manifest: manifest, json: Data("abc".utf8)),
@@ -35,6 +37,18 @@ final class ReportTests: XCTestCase {
         }
         XCTAssertEqual((run["stages"] as! [String: [Double]]), ["inference": []])
         XCTAssertEqual(run["valid"] as? Bool, false)
+    }
+
+    func testItSaysWhereTheArtifactsEnd() throws {
+        let whole = Fixtures.artifact()
+        let half = ArtifactRecord(
+            file: whole.file, sha256: whole.sha256, bytes: whole.bytes, backend: whole.backend, scheme: whole.scheme,
+            inputs: whole.inputs, outputs: [try whole.output(TensorName.coefficients)])
+        for (artifact, expected) in [(whole, false), (half, true)] {
+            let json = try report([], of: artifact).json()
+            let object = try JSONSerialization.jsonObject(with: json) as! [String: Any]
+            XCTAssertEqual((object["build"] as! [String: Any])["coefficients_only"] as? Bool, expected)
+        }
     }
 
     func testItIsReadBackAsItWas() throws {

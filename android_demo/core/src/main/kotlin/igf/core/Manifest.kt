@@ -95,6 +95,9 @@ data class Manifest(
     /** Of the bytes of manifest.json. */
     val sha256: String,
 ) {
+    /** The artifacts end at the coefficients; a build has one kind. */
+    val coefficientsOnly: Boolean get() = artifacts.any { it.alpha == null }
+
     companion object {
         private const val SCHEMA_VERSION = 1L
 

@@ -17,7 +17,10 @@ data class Report(
             "kind" to kind,
             "created_at" to createdAt,
             "app" to linkedMapOf("name" to app.name, "version" to app.version, "platform" to "android"),
-            "build" to linkedMapOf("name" to build.name, "version" to build.version, "manifest_sha256" to build.sha256),
+            "build" to linkedMapOf(
+                "name" to build.name, "version" to build.version, "manifest_sha256" to build.sha256,
+                "coefficients_only" to build.coefficientsOnly,
+            ),
             "device" to device.toMap(),
             "runs" to runs.map(Run::toMap),
         ),

@@ -10,8 +10,7 @@ class ReportTest {
     private val clock = FakeClock()
     private val golden = goldenWithLimits()
 
-    private fun report(): Report {
-        val fp32 = artifact(Layout.NCHW)
+    private fun report(fp32: Artifact = artifact(Layout.NCHW)): Report {
         val manifest = Manifest("igf-512", "0.1.0", golden.checkpointSha256, listOf(fp32), "e".repeat(64))
         val runtime = object : Runtime {
             override val backend = "fake"
@@ -33,6 +32,7 @@ class ReportTest {
     fun holdsWhatWasMeasured() {
         val text = report().toJson()
         System.getProperty("igf.report")?.let { File(it).writeText(text) }
+        assertTrue("\"coefficients_only\": false" in text)
         val (cpu, gpu, npu) = JsonFields.parse(text, "report").children("runs")
         assertEquals(emptyList<String>(), cpu.texts("invalid_reasons"))
         val samples = cpu.child("stages").numbers("inference")
@@ -42,5 +42,11 @@ class ReportTest {
         assertTrue(gpu.texts("invalid_reasons").single().endsWith("it did not run there"))
         assertEquals("IllegalStateException: the driver refused the model", npu.text("error"))
         assertTrue(npu.texts("invalid_reasons").first().startsWith("the run broke off"))
+    }
+
+    @Test
+    fun saysThatArtifactsEndAtTheCoefficients() {
+        val text = report(artifact(Layout.NCHW, outputs = listOf("coefficients"))).toJson()
+        assertTrue("\"coefficients_only\": true" in text)
     }
 }
