@@ -99,16 +99,19 @@ def config_of(
 
 
 def chosen(names: Sequence[str] | None, variants: Sequence[Variant] = VARIANTS) -> list[Variant]:
-    """The variants of these names, all by default, each after the one it starts from, which is added at need.
+    """The variants of these names, all by default, and those they start from or are compared with, in order.
 
     Raises:
         IgfError: an unknown name; the choices are listed.
     """
     known = {variant.name: variant for variant in variants}
-    wanted = set(names or known)
-    for name in sorted(wanted):
+    wanted: set[str] = set()
+    asked = list(names or known)
+    while asked:
+        name = asked.pop()
         if name not in known:
             raise IgfError(f"variant {name!r} is not one of {', '.join(known)}")
-    for name in list(wanted):
-        wanted |= {known[name].starts_from, known[name].against} - {""}
+        if name not in wanted:
+            wanted.add(name)
+            asked += [other for other in (known[name].starts_from, known[name].against) if other]
     return [variant for variant in variants if variant.name in wanted]

@@ -11,7 +11,7 @@ from igf_mobile.data.images import F32, U8
 Rng = np.random.Generator
 Damage = Callable[[U8, Rng, float], U8]
 MIN_KERNEL, MAX_KERNEL = 5, 30  # px at 512, paper section 4.1
-MAX_SLIGHT_KERNEL = 6  # px at 512: moves the outline by 5 px at most
+MAX_SLIGHT_KERNEL = 6  # px at 512: a width changes by 5 px at most, an outline by 3
 KEPT = 0.5  # a mask with less of the foreground than this is abandoned, paper section 4.1
 
 
@@ -54,7 +54,7 @@ def dilate_erode(foreground: U8, rng: Rng, scale: float = 1.0) -> U8:
 
 
 def nearly_right(foreground: U8, rng: Rng, scale: float = 1.0) -> U8:
-    """As the paper's with kernels of 1 to 6 px, wrong by 0 to 5 px: a mask to be left alone."""
+    """As the paper's with kernels of 1 to 6 px, which move an outline by 0 to 3: to be left alone."""
     grow, shrink = (_square(int(rng.integers(1, MAX_SLIGHT_KERNEL + 1)), scale) for _ in range(2))
     return np.asarray(cv2.erode(cv2.dilate(foreground, grow), shrink), np.uint8)
 
