@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from igf_mobile import profile_cli
+from igf_mobile.ablation import command as ablation_command
 from igf_mobile.bench import command as bench_command
 from igf_mobile.errors import GateFailed, IgfError, NotPossible
 from igf_mobile.proof import command as proof_command
@@ -42,6 +43,7 @@ app.command("bench")(bench_command.bench)
 app.command("sensitivity")(quantize_command.sensitivity)
 app.command("observers")(qat_command.observers)
 app.command("qat")(qat_command.qat)
+app.command("ablate")(ablation_command.ablate)
 
 _INTERRUPTED = 130
 

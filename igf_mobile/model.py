@@ -96,3 +96,22 @@ class Generator(nn.Module):
         """Matte a batch. Shapes as in `coefficients`."""
         coefficients = self.coefficients(guidance, weak_mask)
         return Matte(self._unit(apply_coefficients(coefficients, guidance)), coefficients)
+
+
+class DirectGenerator(Generator):
+    """Alpha as the network draws it at a quarter of the resolution, upsampled: A = 0 and B = b.
+
+    The other half of the paper's claim for the coefficients, for ablation: the same layers and the same start, but
+    nothing of the image's detail passes. Its three channels of A are predicted and thrown away.
+    """
+
+    def corrected(self, start: Start, corrections: Tensor) -> Tensor:
+        """As `Generator.corrected`."""
+        _, alpha = torch.split(planes(corrections), [3, 1], dim=1)
+        alpha = self._unit(start.alpha + alpha)
+        coefficients = torch.cat([torch.zeros_like(start.slope), alpha], dim=1)
+        return from_planes(coefficients, corrections.shape[2:])
+
+
+FORMS: dict[str, type[Generator]] = {"coefficients": Generator, "direct": DirectGenerator}
+"""What a network's output means, by name."""

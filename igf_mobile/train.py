@@ -19,7 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from igf_mobile.checkpoint import CheckpointInfo, save_checkpoint
+from igf_mobile.checkpoint import ARCHITECTURE, CheckpointInfo, save_checkpoint
+from igf_mobile.data.weak_mask import MIXES
 from igf_mobile.distributed import ALONE, Team, joined_team
 from igf_mobile.errors import IgfError
 from igf_mobile.losses import (
@@ -29,7 +30,7 @@ from igf_mobile.losses import (
     reconstruction_losses,
     weighted_sum,
 )
-from igf_mobile.model import Generator, Matte
+from igf_mobile.model import FORMS, Generator, Matte
 from igf_mobile.training_log import LOG_FILE, LossWindow, RunLog, drop_log_after, progress_bar
 from igf_mobile.training_probe import Batch, detail_probe, validation_errors
 from igf_mobile.training_state import (
@@ -127,19 +128,25 @@ def composite_batches(config: TrainConfig, state: TrainingState, team: Team = AL
             config.crop,
             config.workers,
             pool=state.pool,
+            kinds=MIXES[config.masks],
         )
 
     return from_step
 
 
 def held_out_batches(config: TrainConfig) -> list[Any]:
-    """The same `config.validation_samples` held-out crops for every run with this crop size."""
+    """The same `config.validation_samples` held-out crops for every run with this crop size.
+
+    Their masks are of the mix `first` whatever the run is trained on.
+    """
     from igf_mobile.data.dataset import Composites, sample_batch
 
     composites = Composites(Path(config.data_root), "validation")
     size = min(16, config.validation_samples)
     count = math.ceil(config.validation_samples / size)
-    return [sample_batch(composites, 0, step, size, config.crop) for step in range(count)]
+    return [
+        sample_batch(composites, 0, step, size, config.crop, kinds=MIXES["first"]) for step in range(count)
+    ]
 
 
 def as_batch(arrays: Any, device: str = "cpu") -> Batch:
@@ -313,7 +320,7 @@ class _Loop:
         if not self.validation or self.log is None:
             return
         with torch.random.fork_rng():
-            start = Generator().eval().to(self.config.device)
+            start = FORMS[self.config.form]().eval().to(self.config.device)
         self.log.write("mask", 0, validation_errors(lambda guidance, weak_mask: weak_mask, self.validation))
         start_errors = validation_errors(lambda guidance, mask: start(guidance, mask).alpha, self.validation)
         self.log.write("start", 0, start_errors)
@@ -337,6 +344,8 @@ class _Loop:
             version=config.version,
             licence=config.licence,
             width=config.width,
+            # nothing but the ablation reads the other forms
+            architecture=ARCHITECTURE if config.form == "coefficients" else f"{ARCHITECTURE}-{config.form}",
             steps=self.state.step,
             recipe=recipe_of(config),
         )

@@ -16,11 +16,12 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from igf_mobile.checkpoint import check_tensors, load_checkpoint, read_safetensors
+from igf_mobile.data.weak_mask import MIXES
 from igf_mobile.discriminator import Discriminator
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.files import atomic_path
 from igf_mobile.losses import LOSS_PRESETS, LossWeights
-from igf_mobile.model import STRIDE, Generator
+from igf_mobile.model import FORMS, STRIDE, Generator
 
 _METADATA_KEY = "igf_mobile_training"
 
@@ -68,6 +69,10 @@ class TrainConfig:
     ema_decay: float = 0.999
     """Of the averaged weights, which are those validated and kept."""
     width: int = 1
+    form: str = "coefficients"
+    """`coefficients`, or `direct` for ablation (`model.FORMS`)."""
+    masks: str = "full"
+    """Which weak masks are drawn (`weak_mask.MIXES`)."""
     seed: int = 0
     adversarial: bool = False
     gradient_penalty: float = 10.0
@@ -107,6 +112,9 @@ class TrainConfig:
         ):
             if not 0.0 <= value < 1.0:
                 raise IgfError(f"{name}={value} is not in [0, 1)")
+        for name, choices in (("form", FORMS), ("masks", MIXES)):
+            if getattr(self, name) not in choices:
+                raise IgfError(f"{name} {getattr(self, name)!r} is not one of {', '.join(choices)}")
         if self.adversarial != (self.losses.adversarial > 0.0):
             raise IgfError(f"adversarial={self.adversarial} with loss weight {self.losses.adversarial}")
 
@@ -176,7 +184,7 @@ class TrainingState:
 def new_state(config: TrainConfig) -> TrainingState:
     """Fresh weights from the seed, or those of `config.init`."""
     torch.manual_seed(config.seed)
-    generator = Generator(config.width)
+    generator = FORMS[config.form](config.width)
     if config.init:
         loaded, info = load_checkpoint(Path(config.init))
         if info.width != config.width:

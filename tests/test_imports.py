@@ -52,6 +52,7 @@ ROWS = (
     },
     {"profile_cli", "elsewhere"},
     {"proof", "arm", "oldest", "bench"},
+    {"ablation"},
     {"cli"},
 )
 ROW_OF = {name: position for position, row in enumerate(ROWS) for name in row}

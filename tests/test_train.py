@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from igf_mobile.checkpoint import load_checkpoint, read_safetensors
 from igf_mobile.data import dataset
+from igf_mobile.data.weak_mask import MIXES
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.losses import LossWeights
 from igf_mobile.model import Generator, Matte
@@ -28,6 +29,7 @@ from igf_mobile.train import (
     Batches,
     TrainingStoppedError,
     composite_batches,
+    held_out_batches,
     learning_rate,
     train,
     update_average,
@@ -264,6 +266,38 @@ def test_data_that_ends_is_reported(tmp_path: Path) -> None:
 def test_impossible_configurations_are_refused(tmp_path: Path, change: dict[str, Any], word: str) -> None:
     with pytest.raises(IgfError, match=word):
         config_for(tmp_path, **change)
+
+
+def test_direct_alpha_trains_resumes_and_is_no_checkpoint_of_the_shipped_form(tmp_path: Path) -> None:
+    straight = config_for(tmp_path / "straight", form="direct")
+    train(straight, batches, [batch_of(99)])
+    killed = replace(straight, run_dir=str(tmp_path / "killed"))
+    with pytest.raises(KeyboardInterrupt):
+        train(killed, acting_at(3, _interrupt), [batch_of(99)])
+    train(killed, batches, [batch_of(99)])
+    assert_same_run(tmp_path / "killed", tmp_path / "straight")
+    averaged = load_state(tmp_path / "killed" / "state.safetensors", killed).averaged
+    assert averaged(*batch_of(1)[:2]).coefficients[:, :3].abs().max() == 0
+    with pytest.raises(DamagedFile, match="-direct', this program"):
+        load_checkpoint(tmp_path / "straight" / "last.safetensors")
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("field", ["form", "masks"])
+def test_unknown_form_or_masks_list_the_choices(field: str) -> None:
+    with pytest.raises(IgfError, match=f"{field} 'odd' is not one of (coefficients|first)"):
+        config_for("a", **{field: "odd"})
+
+
+def test_held_out_masks_do_not_follow_the_runs_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(dataset, "Composites", lambda root, split: split)
+    monkeypatch.setattr(dataset, "sample_batch", lambda *args, **kinds: asked.append(kinds))
+    held_out_batches(config_for(tmp_path, masks="full", validation_samples=4))
+    assert asked == [{"kinds": MIXES["first"]}]
 
 
 def test_unknown_preset_lists_the_choices(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Batches of crops from the cached composites, each a pure function of (seed, step)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +57,13 @@ class Composites:
 
 
 def sample_batch(
-    composites: Composites, seed: int, step: int, batch_size: int, crop: int, pool: int | None = None
+    composites: Composites,
+    seed: int,
+    step: int,
+    batch_size: int,
+    crop: int,
+    pool: int | None = None,
+    kinds: Mapping[str, float] | None = None,
 ) -> Batch:
     """The batch of training step `step`: always the same for the same composites, seed and step.
 
@@ -71,6 +77,7 @@ def sample_batch(
         batch_size: B.
         crop: side of the crops, px; the composites' own side takes them whole.
         pool: draw from the first `pool` composites only, for a curriculum; None for all.
+        kinds: of the masks, as `weak_mask` takes them.
 
     Returns:
         guidance (B,3,crop,crop), weak_mask (B,1,crop,crop) and alpha (B,1,crop,crop), float32 in [0,1].
@@ -87,7 +94,7 @@ def sample_batch(
         if crop > side:
             raise IgfError(f"crop {crop} is larger than the composites' {side} px")
         alpha = np.asarray(cv2.extractChannel(pixels, 3), np.uint8)  # much faster than a strided copy
-        mask = _try_mask(alpha, rng)
+        mask = _try_mask(alpha, rng, kinds)
         if mask is None:
             continue
         whole = crop == side
@@ -116,6 +123,7 @@ class BatchLoader:
         workers: int = 1,
         prefetch: int = 4,
         pool: int | None = None,
+        kinds: Mapping[str, float] | None = None,
     ) -> None:
         """Make the batches of `steps`.
 
@@ -128,9 +136,10 @@ class BatchLoader:
             workers: processes; 0 makes the batches in this one.
             prefetch: batches kept ready for each worker.
             pool: as in `sample_batch`.
+            kinds: as in `sample_batch`.
         """
         self.steps = steps
-        self.arguments = (composites, seed, batch_size, crop, pool)
+        self.arguments = (composites, seed, batch_size, crop, pool, kinds)
         self.workers, self.prefetch = workers, prefetch
 
     def __iter__(self) -> Iterator[tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]]:
@@ -157,27 +166,28 @@ class _Steps:
     """What DataLoader's workers index by step."""
 
     def __init__(
-        self, composites: Composites, seed: int, batch_size: int, crop: int, pool: int | None
+        self,
+        composites: Composites,
+        seed: int,
+        batch_size: int,
+        crop: int,
+        pool: int | None,
+        kinds: Mapping[str, float] | None,
     ) -> None:
-        self.composites, self.seed, self.batch_size, self.crop, self.pool = (
-            composites,
-            seed,
-            batch_size,
-            crop,
-            pool,
-        )
+        self.composites, self.seed = composites, seed
+        self.rest = (batch_size, crop, pool, kinds)
 
     def __getitem__(self, step: int) -> tuple["torch.Tensor", ...]:
         import torch
 
-        arrays = sample_batch(self.composites, self.seed, step, self.batch_size, self.crop, self.pool)
+        arrays = sample_batch(self.composites, self.seed, step, *self.rest)
         return tuple(torch.from_numpy(array) for array in arrays)
 
 
-def _try_mask(alpha: U8, rng: Rng) -> U8 | None:
+def _try_mask(alpha: U8, rng: Rng, kinds: Mapping[str, float] | None) -> U8 | None:
     """A weak mask, or None where the alpha yields none in several tries (the paper abandons such samples)."""
     for _ in range(MASK_TRIES):
-        mask = weak_mask(alpha, rng)
+        mask = weak_mask(alpha, rng, kinds)
         if mask is not None:
             return mask
     return None

@@ -56,6 +56,14 @@ class Source:
         return any(fnmatch(lowered, p) for p in self.take) and not any(fnmatch(lowered, p) for p in self.drop)
 
 
+TORCS_TREES = (  # photographed trees and a fence, whole, of 512 px; the rest is smaller, cut off or painted
+    *("dirt-2/tree10", "dirt-2/tree13", "dirt-2/tree15", "dirt-3/tree_gum_arbor", "dirt-3/tree_gum2_arbor"),
+    *("brondehach/tree1", "brondehach/tree2", "corkscrew/treesc2", "e-track-2/tree9", "e-track-2/tree11"),
+    *("e-track-2/fence_arbor", "e-track-3/tree12", "e-track-3/tree195", "e-track-6/tree-fir"),
+    *("e-track-6/tree-pine1", "e-track-6/tree_apple", "e-track-6/tree_maple", "wheel-1/tree5"),
+    *("wheel-2/tree", "wheel-2/treeg11", "ruudskogen/rk_tree_2", "ruudskogen/rk_tree_3"),
+)
+
 FOREGROUNDS = (
     Source(
         name="tuxpaint-stamps-default",
@@ -139,6 +147,16 @@ FOREGROUNDS = (
         share=0.06,
         limit=300,
     ),
+    Source(
+        name="torcs-data",
+        kind="debian",
+        version="1.3.7+dfsg-5",
+        sha256="33a170ec9db8bdf7e33cb07b96b9854d5ef9e47b1f82705e4c24d6caaf13fb99",
+        licence="GPL-2+",
+        role="foreground",
+        take=tuple(f"*/tracks/*/{name}_n.png" for name in TORCS_TREES),
+        share=0.1,
+    ),
 )
 
 PLASMA_PHOTOGRAPHS = (
@@ -154,6 +172,24 @@ PLASMA_PHOTOGRAPHS = (
     "onestandsout",
     "path",
     "summer_1am",
+)
+
+LXQT_PHOTOGRAPHS = (
+    "after-the-rain.jpg",
+    "appleflower.png",
+    "beam.png",
+    "butterfly.png",
+    "butterfly-kenneth-wimer.jpg",
+    "cloud.png",
+    "drop.png",
+    "flowers.png",
+    "fog.jpg",
+    "this-is-not-windows.jpg",
+    "valendas.png",
+)
+SCRATCH_DRAWINGS = (
+    *("chalkboard", "hall", "party-room", "room?", "spotlight-stage", "forest", "woods-and-bench", "school2"),
+    *("graffiti", "*-mural", "mural-faro"),  # photographs of paintings
 )
 
 BACKGROUNDS = (
@@ -232,6 +268,52 @@ BACKGROUNDS = (
         role="background",
         take=("*/datasets/images/china.jpg", "*/datasets/images/flower.jpg"),
         share=0.02,
+    ),
+    Source(
+        name="tuxpaint-data",
+        kind="debian",
+        version="1:0.9.28-sdl2-1",
+        sha256="f5d0de8f9a70d2efc1241d19f26168cb8bf279f1b77abd3631e7a1a55c40e5e5",
+        licence="GPL-2+",
+        role="background",
+        take=("*/templates/*.jpg",),
+        share=0.15,
+    ),
+    Source(
+        name="lxqt-themes",
+        kind="debian",
+        version="1.2.0-1",
+        sha256="d518df36b515b09d36cb00b12645dd8ce170bb82bb0966297741905ce3edc8e1",
+        licence="CC-BY-SA-3.0",  # by the License file beside the pictures; the package's own says LGPL-2.1+
+        role="background",
+        take=tuple(f"*/lxqt/wallpapers/{name}" for name in LXQT_PHOTOGRAPHS),
+        share=0.12,
+    ),
+    Source(
+        name="palapeli-data",
+        kind="debian",
+        version="4:22.12.3-1",
+        sha256="69a15dce2ac25ed8708ac518cd0cee5f4eb0c70ed15da2fdb8899a19ac0ee058",
+        licence="public domain",
+        role="background",
+        # the collection's other two are GFDL; each picture's .desktop file says so
+        take=(
+            "*/collection/cincinnati-bridge.jpg",
+            "*/collection/citrus-fruits.jpg",
+            "*/collection/european-*.jpg",
+        ),
+        share=0.04,
+    ),
+    Source(
+        name="scratch",
+        kind="debian",
+        version="1.4.0.6~dfsg1-6.1",
+        sha256="36c582eb93110f64f06c4e685c41e933ccba2fa68db12f79b10bfe840b21fc10",
+        licence="CC-BY-SA-3.0",
+        role="background",
+        take=("*/media/backgrounds/*.jpg",),
+        drop=tuple(f"*/{name}.jpg" for name in SCRATCH_DRAWINGS),
+        share=0.1,
     ),
 )
 

@@ -7,6 +7,7 @@ from igf_mobile.data.cache import shard_path
 from igf_mobile.data.dataset import BatchLoader, Composites, sample_batch
 from igf_mobile.data.images import U8
 from igf_mobile.data.sheets import write_sheet
+from igf_mobile.data.weak_mask import MIXES
 from igf_mobile.errors import IgfError
 
 SIDE = 128
@@ -50,13 +51,19 @@ def test_shapes_ranges_and_purity_in_seed_and_step(composites: Composites, crop:
     for array, channels in zip(batch, (3, 1, 1), strict=True):
         assert array.shape == (7, channels, crop, crop) and array.dtype == np.float32
         assert array.min() >= 0 and array.max() <= 1
-    assert set(np.unique(batch[1])) <= {0, 1}
+    binary = sample_batch(composites, seed=1, step=5, batch_size=7, crop=crop, kinds=MIXES["first"])
+    assert set(np.unique(binary[1])) <= {0, 1}
     sample_batch(composites, seed=1, step=6, batch_size=7, crop=crop)
     again = sample_batch(composites, seed=1, step=5, batch_size=7, crop=crop)
     assert all(np.array_equal(a, b) for a, b in zip(batch, again, strict=True))
     for seed, step in ((1, 6), (2, 5)):
         other = sample_batch(composites, seed=seed, step=step, batch_size=7, crop=crop)
         assert not np.array_equal(batch[0], other[0])
+
+
+def test_a_mask_may_be_soft(composites: Composites) -> None:
+    _, mask, _ = sample_batch(composites, 0, 0, batch_size=8, crop=64, kinds={"previous_alpha": 1.0})
+    assert np.mean((mask > 0.05) & (mask < 0.95)) > 0.01
 
 
 def test_pool_draws_from_the_first_composites_only(composites: Composites) -> None:
@@ -88,11 +95,12 @@ def test_crop_larger_than_the_composites_is_refused(composites: Composites) -> N
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_loader_yields_the_steps_in_order_from_any_start(composites: Composites, workers: int) -> None:
-    loader = BatchLoader(composites, 3, range(10, 15), 4, 64, workers=workers, prefetch=2)
+    kinds = MIXES["first"]
+    loader = BatchLoader(composites, 3, range(10, 15), 4, 64, workers=workers, prefetch=2, kinds=kinds)
     batches = list(loader)
     assert len(batches) == 5
     for step, batch in zip(range(10, 15), batches, strict=True):
-        for tensor, array in zip(batch, sample_batch(composites, 3, step, 4, 64), strict=True):
+        for tensor, array in zip(batch, sample_batch(composites, 3, step, 4, 64, kinds=kinds), strict=True):
             assert np.array_equal(tensor.numpy(), array)
 
 

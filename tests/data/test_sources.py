@@ -23,6 +23,31 @@ def test_drop_wins_over_take() -> None:
     assert not stamps.wants("usr/share/tuxpaint/stamps/animals/cow.svg")
 
 
+def test_of_a_game_only_whole_photographed_trees_are_taken() -> None:
+    torcs = source_named("torcs-data")
+    tracks = "usr/share/games/torcs/tracks"
+    assert torcs.wants(f"{tracks}/road/corkscrew/treeSC2_n.png")
+    for other in (
+        "road/e-track-6/treeline_n.png",
+        "dirt/dirt-2/treeUGLIES02_n.png",
+        "road/wheel-1/tree2_n.png",
+    ):
+        assert not torcs.wants(f"{tracks}/{other}"), other
+
+
+def test_drawn_backgrounds_stay_out() -> None:
+    scratch = source_named("scratch")
+    folder = "usr/share/scratch/Media/Backgrounds"
+    assert scratch.wants(f"{folder}/Nature/lake.jpg")
+    for drawn in (
+        "Indoors/room1.jpg",
+        "Nature/woods-and-bench.jpg",
+        "Outdoors/berkeley-mural.jpg",
+        "Nature/woods.gif",
+    ):
+        assert not scratch.wants(f"{folder}/{drawn}"), drawn
+
+
 def test_samples_of_the_repository_are_not_trained_on() -> None:
     fixtures = source_named("scikit-image")
     for name in ("astronaut.png", "chelsea.png", "coffee.png"):
