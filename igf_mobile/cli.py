@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a gate failed, 2 bad input or usage, 3 not possible on thi
 """
 
 import dataclasses
+import functools
 import json
 import os
 import sys
@@ -40,7 +41,6 @@ app.add_typer(data_app, name="data")
 app.add_typer(profile_cli.app, name="profile")
 app.command("eval")(proof_command.evaluate)
 app.command("bench")(bench_command.bench)
-app.command("sensitivity")(quantize_command.sensitivity)
 app.command("observers")(qat_command.observers)
 app.command("qat")(qat_command.qat)
 app.command("ablate")(ablation_command.ablate)
@@ -217,6 +217,17 @@ def export(
         _console().print(_parity_table(manifest))
         _console().print(f"{build / 'manifest.json'}  {report_path}", highlight=False)
     _raise_failures(failures)
+
+
+@app.command("sensitivity")
+@functools.wraps(quantize_command.sensitivity)
+def sensitivity(**options: Any) -> None:
+    """As `quantize.command.sensitivity`, which the report imports and which cannot write it again."""
+    from igf_mobile.report import FILE_NAME, rewrite_report
+
+    quantize_command.sensitivity(**options)
+    if (options["build"] / FILE_NAME).is_file():
+        rewrite_report(options["build"])
 
 
 @app.command()

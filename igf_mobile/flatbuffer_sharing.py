@@ -12,7 +12,7 @@ _Record = tuple[int, bool, Any]
 """Slot, whether it is an offset, and its value; an offset counts from the end, so it stays what it is."""
 
 
-class SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
+class SharingBuilder(flatbuffers.Builder):
     """As `flatbuffers.Builder`; what was written before is not written again."""
 
     def __init__(self) -> None:

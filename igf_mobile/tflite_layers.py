@@ -14,6 +14,7 @@ from igf_mobile.recipes import FLOAT, STATIC, WEIGHTS
 FloatArray = NDArray[np.float32]
 
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+_PAD = "PAD"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,12 @@ def scopes_by_precision(
     names = identify([layer.weights for layer in layers_of(content)], weights)
     layer_of = {i: name for i, name in zip(indices, names, strict=True) if is_layer(name)}
     around = surrounded({i: op.reads for i, op in enumerate(operators)}, layer_of)
+    for index, op in enumerate(operators):
+        if op.kind == _PAD:
+            # With the convolution that it is for: what it writes has no range of its own.
+            around[index] = {
+                layer_of[i] for i, reader in enumerate(operators) if index in reader.reads if i in layer_of
+            }
     scopes: dict[str, list[str]] = {WEIGHTS: [], STATIC: []}
     for index, op in enumerate(operators):
         if index in layer_of and layers[layer_of[index]] == WEIGHTS:

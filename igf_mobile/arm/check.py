@@ -247,10 +247,12 @@ def judge(row: Row, here: Pairs, there: Pairs, delegates: int, heads: Heads | No
 
 def _past(row: Row, tensor: str, error: float, heads: Heads | None) -> list[str]:
     """A sentence where a tensor is past its limit."""
-    limit = row.limit and getattr(row.limit, tensor)
-    if tensor == "alpha" and heads and row.limit and row.limit.heads:
+    if row.limit is None:
+        return []
+    limit: float | None = getattr(row.limit, tensor)
+    if tensor == "alpha" and heads and row.limit.heads:
         limit = heads.alpha
-    if row.limit is None or limit is None or error <= limit:
+    if limit is None or error <= limit:
         return []
     return [
         f"{row.name}: the largest difference of {tensor} to this machine's is {error:.3g}, above "

@@ -46,7 +46,7 @@ def _table(rows: Sequence[Row]) -> Table:
             row.cpu,
             number(row.alpha_max_abs),
             number(row.coefficients_max_abs),
-            number(row.heads and row.heads.steps),
+            number(row.heads.steps if row.heads else None),
             "-" if row.heads is None else f"{row.heads.changed:.2%}",
             "failed" if row.failures else f"passed{exact}",
         )

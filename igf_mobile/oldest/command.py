@@ -38,11 +38,11 @@ def _table(runtime: str, rows: Sequence[Row]) -> Table:
     for row in rows:
         own = row.own_kernels
         values = (
-            row.alpha and row.alpha.max_abs,
-            row.alpha and row.alpha.mean_abs,
-            row.coefficients and row.coefficients.max_abs,
-            own and own.alpha_max_abs,
-            own and own.heads.steps,
+            row.alpha.max_abs if row.alpha else None,
+            row.alpha.mean_abs if row.alpha else None,
+            row.coefficients.max_abs if row.coefficients else None,
+            own.alpha_max_abs if own else None,
+            own.heads.steps if own else None,
         )
         changed = "-" if own is None else f"{own.heads.changed:.2%}"
         verdict = "failed" if row.failures else "passed"

@@ -51,7 +51,6 @@ def sensitivity(
     from igf_mobile.quantize.ranking import save
     from igf_mobile.quantize.sensitivity import Bench, measure
     from igf_mobile.ranges import parse
-    from igf_mobile.report import FILE_NAME, rewrite_report
 
     path = checkpoint or DEFAULT_CHECKPOINT
     model, info = load_checkpoint(path)
@@ -60,8 +59,6 @@ def sensitivity(
         found = measure(bench, sha256_of(path), suite, by, precision, bar)
     save(found, build)
     plot = write_plot(found, build)
-    if (build / FILE_NAME).is_file():
-        rewrite_report(build)
     artifacts = _artifact_losses(build, found)
     if json_:
         print(json.dumps({**dataclasses.asdict(found), "artifacts": artifacts}, indent=1))

@@ -87,7 +87,7 @@ class _RoundingTap(Tap):
                 else self.env[source]
             )
 
-        return map_arg(n.args, load), map_arg(n.kwargs, load)  # type: ignore[return-value]
+        return map_arg(n.args, load), map_arg(n.kwargs, load)
 
     def run_node(self, n: Node) -> Any:
         """As Interpreter."""

@@ -53,9 +53,8 @@ class Simulation:
         self._starts = []
         with torch.no_grad():
             for pair in samples:
-                self._starts.append(
-                    network_inputs(*(torch.from_numpy(np.ascontiguousarray(x)) for x in pair))
-                )
+                guidance, weak_mask = (torch.from_numpy(np.ascontiguousarray(x)) for x in pair)
+                self._starts.append(network_inputs(guidance, weak_mask))
                 progress()
         traced = next(node for node in network.network.graph.nodes if node.op == "placeholder").meta["val"]
         larger = self._starts[0][0][0, 0].numel() // traced[0, 0].numel()
