@@ -67,7 +67,7 @@ class BlockMeans(nn.Module):
         super().__init__()
         self.channels, self.blocks = channels, blocks
         one = (torch.eye(channels) / SIDE).repeat(1, SIDE)
-        self.across = _fixed(torch.block_diag(*[one] * blocks)[:, :, None, None])
+        self.across = _fixed(torch.kron(torch.eye(blocks), one)[:, :, None, None])
 
     def forward(self, column: Tensor) -> Tensor:
         """A picture as (1,C W,H,1) -> (1,C,H/4,W/4)."""
@@ -232,14 +232,16 @@ def for_xnnpack(hourglass: Hourglass) -> Hourglass:
     """Put in the stem on rows, and the wide forms of what has fewer than `CHANNELS` outputs; in place.
 
     Args:
-        hourglass: without batch norms; its width is 1 or `CHANNELS` a multiple of all its widths.
+        hourglass: without batch norms.
     """
     hourglass.stem = RowStem(hourglass.stem)  # type: ignore[assignment]
     for level in (hourglass.decode_8, hourglass.decode_4):
         if level.reduce[0].out_channels < CHANNELS:  # type: ignore[operator]
             level.reduce = _wide(level.reduce)
             level.fuse = WideJoined(level.fuse)  # type: ignore[assignment]
-    hourglass.attention[0] = _repeated(hourglass.attention[0], hourglass.shortcut_8[0].out_channels)
+    weighed = hourglass.shortcut_8[0]
+    assert isinstance(weighed, nn.Conv2d)
+    hourglass.attention[0] = _repeated(hourglass.attention[0], weighed.out_channels)
     # Left wide: what follows the sum is float, and no part of what `w8a8` quantizes.
     hourglass.head = WideJoined(hourglass.head, narrow=False)  # type: ignore[assignment]
     return hourglass

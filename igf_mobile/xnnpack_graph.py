@@ -30,7 +30,8 @@ def cancelled_transposes() -> Iterator[None]:
 
     def serialize(graph: Any, constants: bytearray) -> bytes:
         simplify(graph)
-        return original(graph, constants)
+        binary: bytes = original(graph, constants)
+        return binary
 
     xnnpack_preprocess.serialize_xnnpack_binary = serialize
     try:
