@@ -6,7 +6,7 @@ convolution of 4 x 1 such pixels, block means are a pooling over whole rows and 
 alpha = A * I + B has its coefficients upsampled first across, by a convolution to the 4 phases of a block, and then
 down, by resizing pictures one pixel wide whose channels are whole rows.
 
-The network's convolutions of few outputs compute several neighbouring pixels at once, see `Wide`.
+The network's convolutions of few outputs compute several neighbouring pixels at once, see `wide.py`.
 """
 
 import torch
@@ -17,23 +17,10 @@ from igf_mobile.hourglass import Hourglass, JoinedConv
 from igf_mobile.model import Generator
 from igf_mobile.start import closed_form_start
 from igf_mobile.two_colour import COEFFICIENT_STRIDE as SIDE
-
-CHANNELS = 16
-"""Outputs that XNNPACK's kernels for AVX2, AVX-512, int8 and float16 compute at once; fewer cost as much."""
+from igf_mobile.wide import CHANNELS, Narrow, WideJoined, from_rows, repeated, to_rows, wide
 
 _COEFFICIENTS = 4
 """A of three colours, and B."""
-
-
-def to_rows(x: Tensor, pixels: int = SIDE) -> Tensor:
-    """(1,H,W,C) -> (1,pixels * C,H,W/pixels); channel C i + c is channel c of the i-th pixel of so many."""
-    _, height, width, channels = x.shape
-    return x.reshape(1, height, width // pixels, pixels * channels).permute(0, 3, 1, 2)
-
-
-def from_rows(x: Tensor, channels: int) -> Tensor:
-    """(1,pixels * C,H,W/pixels) -> (1,H,W,C), the inverse of `to_rows`."""
-    return x.permute(0, 2, 3, 1).reshape(1, x.shape[2], -1, channels)
 
 
 def _column(picture: Tensor) -> Tensor:
@@ -67,7 +54,7 @@ class BlockMeans(nn.Module):
         super().__init__()
         self.channels, self.blocks = channels, blocks
         one = (torch.eye(channels) / SIDE).repeat(1, SIDE)
-        self.across = _fixed(torch.block_diag(*[one] * blocks)[:, :, None, None])
+        self.across = _fixed(torch.kron(torch.eye(blocks), one)[:, :, None, None])
 
     def forward(self, column: Tensor) -> Tensor:
         """A picture as (1,C W,H,1) -> (1,C,H/4,W/4)."""
@@ -130,7 +117,7 @@ class RowConv(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  as torch calls it
         """(1,H,W,C) -> (1,outputs,H/4,W/4)."""
-        return super().forward(to_rows(input))
+        return super().forward(to_rows(input, SIDE))
 
 
 class RowStem(nn.Module):
@@ -148,98 +135,20 @@ class RowStem(nn.Module):
         return y
 
 
-def _like(
-    convolution: nn.Conv2d, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]
-) -> nn.Conv2d:
-    """A convolution of other weights (a multiple of the outputs, whose biases are repeated)."""
-    outputs, inputs, *sides = weight.shape
-    has_bias = convolution.bias is not None
-    result = nn.Conv2d(inputs, outputs, (sides[0], sides[1]), stride, padding, bias=has_bias)
-    result.weight = nn.Parameter(weight.contiguous())
-    if convolution.bias is not None:
-        result.bias = nn.Parameter(convolution.bias.detach().repeat(outputs // convolution.out_channels))
-    return result
-
-
-def widened(convolution: nn.Conv2d, pixels: int) -> nn.Conv2d:
-    """A 3x3 convolution that computes `pixels` neighbours across at once, as channels of one.
-
-    Kernels of XNNPACK compute `CHANNELS` outputs at a time, and take as long for 4 or 8: two neighbours of 8 channels
-    in one cost 3x4 products where each alone costs 3x3, four of 4 channels 3x6.
-    """
-    outputs, inputs, height, width = convolution.weight.shape
-    weight = torch.zeros(pixels, outputs, inputs, height, width + pixels - 1)
-    for pixel in range(pixels):
-        weight[pixel, ..., pixel : pixel + width] = convolution.weight.detach()
-    return _like(convolution, weight.flatten(0, 1), stride=(1, pixels), padding=(1, 1))
-
-
-class Narrow(nn.Module):
-    """Back from the result of a `widened` convolution; no byte moves."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.channels = channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(1,pixels * C,h,w/pixels) -> (1,C,h,w)."""
-        return from_rows(x, self.channels).permute(0, 3, 1, 2)
-
-
-class WideJoined(nn.Module):
-    """A `JoinedConv` of `widened` convolutions; their sum and its ReLU are taken wide."""
-
-    def __init__(self, joined: JoinedConv, narrow: bool = True) -> None:
-        """What it returns is `narrow`, or as wide as it was computed."""
-        super().__init__()
-        outputs = joined.parts[0].out_channels
-        assert isinstance(outputs, int)
-        self.parts = nn.ModuleList(
-            widened(part, CHANNELS // outputs)  # type: ignore[arg-type]
-            for part in joined.parts
-        )
-        self.relu = joined.relu
-        self.narrow = Narrow(outputs) if narrow else nn.Identity()
-
-    def forward(self, *xs: Tensor) -> Tensor:
-        """As `JoinedConv`."""
-        total: Tensor = self.parts[0](xs[0])
-        for part, x in zip(list(self.parts)[1:], xs[1:], strict=True):
-            total = total + part(x)
-        y: Tensor = self.narrow(self.relu(total))
-        return y
-
-
-def _wide(sequence: nn.Sequential) -> nn.Sequential:
-    """Convolution and ReLU, the convolution `widened`; a norm must be folded."""
-    convolution, *rest = sequence
-    assert isinstance(convolution, nn.Conv2d)
-    outputs = convolution.out_channels
-    return nn.Sequential(widened(convolution, CHANNELS // outputs), *rest, Narrow(outputs))
-
-
-def _repeated(convolution: nn.Module, times: int) -> nn.Conv2d:
-    """Each output of a 1x1 convolution so many times: a product of 8 channels with 1 takes ten times one with 8."""
-    assert isinstance(convolution, nn.Conv2d)
-    weight = convolution.weight.detach().repeat_interleave(times, dim=0)
-    result = _like(convolution, weight, stride=(1, 1), padding=(0, 0))
-    if convolution.bias is not None:
-        result.bias = nn.Parameter(convolution.bias.detach().repeat_interleave(times))
-    return result
-
-
 def for_xnnpack(hourglass: Hourglass) -> Hourglass:
     """Put in the stem on rows, and the wide forms of what has fewer than `CHANNELS` outputs; in place.
 
     Args:
-        hourglass: without batch norms; its width is 1 or `CHANNELS` a multiple of all its widths.
+        hourglass: without batch norms.
     """
     hourglass.stem = RowStem(hourglass.stem)  # type: ignore[assignment]
     for level in (hourglass.decode_8, hourglass.decode_4):
         if level.reduce[0].out_channels < CHANNELS:  # type: ignore[operator]
-            level.reduce = _wide(level.reduce)
+            level.reduce = wide(level.reduce)
             level.fuse = WideJoined(level.fuse)  # type: ignore[assignment]
-    hourglass.attention[0] = _repeated(hourglass.attention[0], hourglass.shortcut_8[0].out_channels)
+    weighed = hourglass.shortcut_8[0]
+    assert isinstance(weighed, nn.Conv2d)
+    hourglass.attention[0] = repeated(hourglass.attention[0], weighed.out_channels)
     # Left wide: what follows the sum is float, and no part of what `w8a8` quantizes.
     hourglass.head = WideJoined(hourglass.head, narrow=False)  # type: ignore[assignment]
     return hourglass

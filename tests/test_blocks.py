@@ -8,18 +8,14 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 from igf_mobile.blocks import (
     BlockApply,
     BlockMeans,
-    Narrow,
     RowStem,
-    WideJoined,
     for_xnnpack,
-    from_rows,
-    to_rows,
     upsampling_phases,
-    widened,
 )
 from igf_mobile.graph import fold_batch_norms
 from igf_mobile.hourglass import Hourglass, JoinedConv
 from igf_mobile.model import Generator, apply_coefficients
+from igf_mobile.wide import Narrow, WideJoined, from_rows, to_rows, widened
 
 
 def random(*shape: int) -> Tensor:
@@ -32,7 +28,7 @@ def channels_last(x: Tensor) -> Tensor:
 
 def test_a_row_holds_its_neighbours_as_channels_and_moves_no_byte() -> None:
     x = random(1, 4, 12, 3)
-    rows = to_rows(x)
+    rows = to_rows(x, 4)
     assert rows.shape == (1, 12, 4, 3)
     assert rows.data_ptr() == x.data_ptr()
     for column, channel in ((0, 0), (2, 1), (3, 2)):
