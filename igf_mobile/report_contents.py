@@ -111,6 +111,7 @@ def _ranges(activations: dict[str, Any]) -> Plot:
             range(len(activations)), [name.removeprefix("hourglass.") for name in activations], fontsize=7
         )
         axes.set_xlim(-0.6, 1.6)
+        axes.set_xticks((0.0, 0.5, 1.0))
         axes.set_ylim(len(activations) - 0.4, -0.6)
         axes.set_xlabel("0 and 1: least and greatest value over the calibration set")
         axes.legend(fontsize=7, loc="upper right")

@@ -311,6 +311,23 @@ def test_packing_changes_no_number(
             np.testing.assert_array_equal(a, b)
 
 
+def test_scalars_of_a_float16_graph_become_constants() -> None:
+    class Scalars(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.clamp(1.0 - (x * 10.0 + 0.25) * 0.5 - 0.25, 0.0, 1.0)
+
+    x = torch.rand(3, 4).half()
+    graph: Any = torch.export.export(Scalars(), (x,)).module()
+    wanted = graph(x)
+    executorch._half_scalars(graph)
+    assert torch.equal(graph(x), wanted)
+    left = [n.args for n in graph.graph.nodes if n.op == "call_function" and "clamp" not in str(n.target)]
+    assert left and not any(isinstance(a, float) for args in left for a in args)
+    constants = {n.target: getattr(graph, n.target) for n in graph.graph.nodes if n.op == "get_attr"}
+    assert sorted(float(c) for c in constants.values()) == [0.25, 0.5, 1.0, 10.0]
+    assert all(c.dtype is torch.float16 for c in constants.values())
+
+
 def test_weights_that_float16_does_not_hold_are_no_halves() -> None:
     tensors = [
         {"id_out": i, "datatype": kind, "constant_buffer_idx": i}
