@@ -10,8 +10,12 @@ from mathutils import Vector
 from strands import Array, Rng, Strands, unit
 
 SIDE_PX = 512
-COLOUR_SAMPLES, ALPHA_SAMPLES = 8, 24
-"""Alpha needs four times the samples that colour does, and a sample of it costs a fifth: nothing is shaded."""
+COLOUR_SAMPLES, ALPHA_SAMPLES = 4, 24
+"""Colour is denoised, alpha never; a sample of alpha costs a fifth of one of colour: nothing is lit.
+
+Four denoised samples are nearer to 64 than eight plain ones are, and cheaper (fur 31.0 dB in 5.7 s against 27.8 in 8.5,
+foliage 25.1 in 3.6 against 23.4 in 6.2, glass 28.9 in 2.6 against 21.5 in 4.2; one busy core). Two smear fur.
+"""
 FILL = (0.84, 1.04)
 """The object's extent as a share of the picture's side: above 1, it is cut off by the frame."""
 
@@ -36,7 +40,10 @@ def empty_scene() -> Any:
     scene.render.film_transparent = True
     scene.render.image_settings.file_format = "PNG"
     scene.render.image_settings.color_mode = "RGBA"
-    scene.cycles.use_adaptive_sampling = scene.cycles.use_denoising = False
+    scene.cycles.use_adaptive_sampling = False
+    # of colour alone and without prefiltering: 0.4 s, where Blender's default takes 5
+    scene.cycles.denoising_input_passes, scene.cycles.denoising_prefilter = "RGB", "NONE"
+    scene.cycles.denoising_quality = "FAST"
     scene.cycles.max_bounces, scene.cycles.diffuse_bounces, scene.cycles.glossy_bounces = 6, 1, 2
     scene.cycles.transparent_max_bounces = 12
     scene.cycles.caustics_reflective = scene.cycles.caustics_refractive = False
@@ -210,17 +217,21 @@ def has_clear_surfaces() -> bool:
 def render(scene: Any, path: Path, opaque: bool) -> None:
     """Render to `path`, an 8-bit PNG with straight alpha, whole or not at all.
 
-    Where every surface is opaque, alpha is rendered by itself: what a ray meets first decides it, and no light.
+    Alpha is rendered by itself, without light, which has no part in it; where every surface is opaque, also without
+    materials, as what a ray meets first decides it.
     """
     temporary = path.parent / ".part" / f".{path.name}"
-    scene.cycles.samples = COLOUR_SAMPLES if opaque else ALPHA_SAMPLES
+    scene.cycles.samples, scene.cycles.use_denoising = COLOUR_SAMPLES, True
     pixels = _rendered(scene, temporary)
+    scene.cycles.samples, scene.cycles.use_denoising = ALPHA_SAMPLES, False
     if opaque:
-        scene.cycles.samples = ALPHA_SAMPLES
         bpy.context.view_layer.material_override = _emission()
-        alpha = _rendered(scene, temporary)[..., 3]
-        pixels[..., :3] = _filled(pixels[..., :3], pixels[..., 3])
-        pixels[..., 3] = alpha
+    for thing in scene.objects:
+        thing.hide_render = thing.hide_render or thing.type == "LIGHT"
+    scene.world = None
+    alpha = _rendered(scene, temporary)[..., 3]
+    pixels[..., :3] = _filled(pixels[..., :3], pixels[..., 3])
+    pixels[..., 3] = alpha
     image = bpy.data.images.new("result", SIDE_PX, SIDE_PX, alpha=True)
     image.pixels.foreach_set(np.ascontiguousarray(pixels, np.float32).ravel())
     image.filepath_raw, image.file_format = str(temporary), "PNG"
@@ -240,14 +251,21 @@ def _rendered(scene: Any, path: Path) -> Array:
 
 
 def _filled(colour: Array, alpha: Array) -> Array:
-    """(H, W, 3) where pixels that no colour sample met take the colour of those around them."""
-    known, total = (alpha > 0).astype(np.float64), colour * (alpha > 0)[..., None]
+    """(H, W, 3): colour without the few samples' holes.
+
+    What was denoised is colour times alpha, and alpha was not: where a few samples decide it, a pixel by itself would
+    be too light or too dark. There both are taken from the 3 x 3 pixels around; where no sample met anything, from
+    further on.
+    """
+    known, total = alpha.astype(np.float64), colour * alpha[..., None]
+    partial = alpha < 1
+    total = np.where(partial[..., None], _shifted_sum(total), total)
+    known = np.where(partial, _shifted_sum(known[..., None])[..., 0], known)
     for _ in range(4):
-        spread = [_shifted_sum(total), _shifted_sum(known[..., None])[..., 0]]
-        unknown = known == 0
-        total = np.where(unknown[..., None], spread[0] / np.maximum(spread[1], 1)[..., None], total)
-        known = np.where(unknown & (spread[1] > 0), 1.0, known)
-    return total
+        empty = known == 0
+        total = np.where(empty[..., None], _shifted_sum(total), total)
+        known = np.where(empty, _shifted_sum(known[..., None])[..., 0], known)
+    return total / np.maximum(known, 1e-6)[..., None]
 
 
 def _shifted_sum(image: Array) -> Array:

@@ -7,6 +7,8 @@ The table of artifacts also takes what these recorded in the build folder; a cel
 
     igf eval --suite DIR --artifacts; igf verify --arch arm64; igf verify --runtime tflite-2.14
 
+The ablations are those that `igf ablate` wrote as `ablation.json` and that lie beside this file as `ablation*.json`.
+
 Everything between `<!-- NAME -->` and `<!-- end -->` in the two files comes from here.
 """
 
@@ -19,6 +21,8 @@ import numpy as np
 import typer
 
 from igf_mobile import evaluate, images, matting
+from igf_mobile.ablation.run import load_ablation
+from igf_mobile.ablation.table import as_markdown
 from igf_mobile.bench import markdown, record
 from igf_mobile.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
 from igf_mobile.files import write_text
@@ -171,6 +175,13 @@ def eval_tables(suite: Path) -> dict[str, str]:
     }
 
 
+def ablation_tables() -> dict[str, str]:
+    """The tables of each kept ablation, by the name of its file."""
+    return {
+        path.stem: as_markdown(load_ablation(path)) for path in sorted((ROOT / "docs").glob("ablation*.json"))
+    }
+
+
 def performance(path: Path) -> str:
     """What `igf bench --peers --output` measured: our artifacts beside what a user would pick instead."""
     run = record.load(path)
@@ -214,6 +225,7 @@ def update(
 ) -> None:
     """Fill README.md and the card."""
     parts = {"artifacts": artifact_table(load_manifest(build), build)}
+    parts |= ablation_tables()
     if suite is not None:
         parts |= eval_tables(suite)
     if bench is not None:

@@ -200,3 +200,12 @@ def test_the_command_writes_both_files_and_prints_the_table(
     assert "| drawn | 3 x 2 | 1 |" in result.stdout
     assert "| drawn | ours | direct alpha |" in (tmp_path / "ablation.md").read_text(encoding="utf-8")
     assert [r.variant for r in load_ablation(tmp_path / "ablation.json").results] == ["ours", "drawn"]
+
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("ablation*.json")), ids=lambda path: path.stem)
+def test_the_card_shows_the_kept_record(path: Path) -> None:
+    card = (ROOT / "igf_mobile" / "weights" / "README.md").read_text(encoding="utf-8")
+    assert f"<!-- {path.stem} -->\n{table.as_markdown(load_ablation(path))}\n<!-- end -->" in card

@@ -28,7 +28,7 @@ def ablate(
         list[str] | None, typer.Option(help="Repeat for several, with what they need; all by default.")
     ] = None,
     factor: Annotated[
-        float, typer.Option(help="Of all step counts: 1 takes an hour and a half of one core.", min=1e-4)
+        float, typer.Option(help="Of all step counts: 1 takes about an hour of one core.", min=1e-4)
     ] = 1.0,
     workers: Annotated[int, typer.Option(help="Processes that make batches.", min=0)] = 1,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
