@@ -22,7 +22,7 @@ VENDORS = (
 # Style guide, "Direction": a module imports from its own row and the rows above, never from those below.
 ROWS = (
     {"errors", "schemes", "latency", "quiet", "recipes"},
-    {"files", "metrics", "two_colour", "distributed"},
+    {"files", "metrics", "two_colour", "distributed", "full_resolution"},
     {"ranges"},
     {"colour_regression"},
     {"start"},
@@ -36,7 +36,6 @@ ROWS = (
     {"mil_census", "mil_operators", "mil_reference", "mlpackage"},
     {"contents"},
     {"backends", "manifest", "device_report", "compare"},
-    {"full_resolution"},
     {"matting", "evaluate", "gates", "budget", "device_checks", "device_reader"},
     {"device_fixture", "devices", "inside"},
     {"training_state", "train", "pipeline", "doctor", "vectors", "profile"},
