@@ -35,7 +35,7 @@ verify: $(READY) ## Run every artifact of build/ again and hold it to its gates
 	$(BIN)/igf verify --build $(BUILD)
 
 test: $(READY) ## The whole fast suite
-	$(BIN)/python -m pytest --cov=igf_mobile --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --cov=igf_mobile --cov-report=term:skip-covered
 
 test-slow: $(READY) ## The checks that take minutes each
 	$(BIN)/python -m pytest -m slow

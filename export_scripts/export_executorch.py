@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
-from igf_mobile import pipeline
 from igf_mobile.checkpoint import DEFAULT_CHECKPOINT
+from igf_mobile.pipeline.export import export_build
+from igf_mobile.pipeline.jobs import wanted_jobs
 
 
 def export(
@@ -20,7 +21,7 @@ def export(
     scheme: Annotated[list[str] | None, typer.Option(help="Repeat for several; all by default.")] = None,
 ) -> None:
     """Export to ExecuTorch (.pte)."""
-    pipeline.export_build(checkpoint, build, pipeline.jobs(["executorch"], scheme))
+    export_build(checkpoint, build, wanted_jobs(["executorch"], scheme))
 
 
 if __name__ == "__main__":

@@ -123,8 +123,17 @@ class BlockGenerator(nn.Module):
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
         """(1,H,W,3), (1,H,W,1) -> (1,H,W,1), (1,H/4,W/4,4)."""
-        image, mask = to_blocks(guidance), to_blocks(weak_mask)
-        start = closed_form_start(self.image_means(image), self.mask_means(mask))
-        coefficients = self.corrected(start, self.hourglass(image, mask, start))
+        image = to_blocks(guidance)
+        coefficients = self._coefficients(image, to_blocks(weak_mask))
         alpha = self.apply_coefficients(coefficients, image)
         return from_blocks(alpha), coefficients.permute(0, 2, 3, 1)
+
+    def coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
+        """(1,H,W,3), (1,H,W,1) -> (1,H/4,W/4,4)."""
+        return self._coefficients(to_blocks(guidance), to_blocks(weak_mask)).permute(0, 2, 3, 1)
+
+    def _coefficients(self, image: Tensor, mask: Tensor) -> Tensor:
+        """(1,48,h,w), (1,16,h,w) -> (1,4,h,w)."""
+        start = closed_form_start(self.image_means(image), self.mask_means(mask))
+        coefficients: Tensor = self.corrected(start, self.hourglass(image, mask, start))
+        return coefficients

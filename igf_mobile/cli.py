@@ -159,6 +159,13 @@ def export(
             help="Find the recipe with the fewest float operations whose SAD grows by at most this: 1%."
         ),
     ] = None,
+    coefficients_only: Annotated[
+        bool,
+        typer.Option(
+            "--coefficients-only",
+            help="End at A and B (a quarter of the size): the app applies them to the frame at its own size.",
+        ),
+    ] = False,
     tolerances: Tolerances = None,
     json_: Json = False,
 ) -> None:
@@ -167,29 +174,38 @@ def export(
     Nothing that is current is built again. A gate that fails ends in exit code 1; the files stay.
 
     Examples: `igf export` · `igf export --backend litert --scheme w8a8` · `igf export -c my.safetensors` ·
-    `igf export --recipe mixed.json` · `igf export --backend litert --budget-sad 1%`
+    `igf export --recipe mixed.json` · `igf export --backend litert --budget-sad 1%` ·
+    `igf export --coefficients-only -b build-coefficients`
     """
-    from igf_mobile import backends, gates, pipeline
+    from igf_mobile import backends, gates
     from igf_mobile.parity import load_tolerances
+    from igf_mobile.pipeline.export import export_build
+    from igf_mobile.pipeline.jobs import wanted_jobs
     from igf_mobile.recipes import load_recipe
     from igf_mobile.report import write_report
 
     if size <= 0 or size % 32:
         raise ValueError(f"size {size} is not a positive multiple of 32")
     names = backend or backends.names()
-    wanted = pipeline.jobs(names, scheme, load_recipe(recipe) if recipe else None)
+    wanted = wanted_jobs(names, scheme, load_recipe(recipe) if recipe else None)
     rows = load_tolerances(tolerances or gates.DEFAULT_TOLERANCES)
     if budget_sad:
-        if recipe or scheme or size != 512:
+        if recipe or scheme or size != 512 or coefficients_only:
             raise ValueError(
-                "--budget-sad finds the recipe itself, at 512; leave out --recipe, --scheme and --size"
+                "--budget-sad finds the recipe itself, at 512; leave out --recipe, --scheme, --size and "
+                "--coefficients-only"
             )
         manifest = quantize_command.export_within(
             _checkpoint_path(checkpoint), build, names, budget_sad, _Steps(None)
         )
     else:
-        manifest = pipeline.export_build(
-            _checkpoint_path(checkpoint), build, wanted, (size, size), progress=_Steps(2 * len(wanted))
+        manifest = export_build(
+            _checkpoint_path(checkpoint),
+            build,
+            wanted,
+            (size, size),
+            _Steps(2 * len(wanted)),
+            coefficients_only,
         )
     failures = [sentence for record in manifest.artifacts for sentence in gates.check_artifact(record, rows)]
     report_path = write_report(build, failures)
@@ -244,14 +260,15 @@ def verify(
             _fail(f"not run: {reason}", 3)
         _screen.print(agreement, style="green")
         return
-    from igf_mobile import gates, pipeline
+    from igf_mobile import gates
     from igf_mobile.budget import as_json, load_budget, spend
     from igf_mobile.parity import load_tolerances
+    from igf_mobile.pipeline.verify import verify_build
     from igf_mobile.quantize import artifact_scales
     from igf_mobile.report import FILE_NAME, write_report
 
     rows = [] if set_tolerances else load_tolerances(tolerances or gates.DEFAULT_TOLERANCES)
-    manifest, failures = pipeline.verify_build(
+    manifest, failures = verify_build(
         build, _checkpoint_path(checkpoint), rows, progress=_Steps(1 + len(backends_and_schemes(build)))
     )
     failures += artifact_scales.check_build(manifest, build, _checkpoint_path(checkpoint), _Steps(None))
@@ -339,7 +356,7 @@ def matte(
     `igf matte photo.jpg mask.png -o out.png --runtime litert --scheme w8a8 --background white`
     """
     from igf_mobile import images, matting
-    from igf_mobile.pipeline import open_runner
+    from igf_mobile.pipeline.runners import open_runner
 
     guidance = images.read_image(image)
     weak_mask = images.read_mask(mask, size=(guidance.shape[0], guidance.shape[1]), invert=invert)

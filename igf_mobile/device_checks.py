@@ -38,7 +38,7 @@ class Limit:
 
 LIMITS = {
     "inference sample": Limit(
-        0.05, 60_000, "ms", "512 x 512 moves over 8 MB: 0.05 ms would be 160 GB/s; a minute is a hung phone"
+        0.05, 60_000, "ms", "512 x 512 reads over 4 MB: 0.05 ms would be 80 GB/s; a minute is a hung phone"
     ),
     "other stage's sample": Limit(0, 60_000, "ms", "a minute is a hung phone"),
     "load": Limit(

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from igf_mobile.backends.base import FloatArray
+FloatArray = NDArray[np.float32]
 
 _MOST_THREADS: int = numba.get_num_threads()
 

@@ -56,17 +56,21 @@ def _fold_joined(joined: JoinedConv, norm: nn.BatchNorm2d) -> None:
 class ExportGraph(nn.Module):
     """(guidance, weak_mask) -> (alpha, coefficients), all in one layout.
 
-    "NCHW" is the generator as it is written, for Core ML; "NHWC" its block form, for XNNPACK.
+    "NCHW" is the generator as it is written, for Core ML; "NHWC" its block form, for XNNPACK. With
+    `coefficients_only` it ends at the coefficients.
     """
 
-    def __init__(self, model: Generator, layout: Layout = "NCHW") -> None:
+    def __init__(self, model: Generator, layout: Layout = "NCHW", coefficients_only: bool = False) -> None:
         super().__init__()
+        self.coefficients_only = coefficients_only
         folded = fold_batch_norms(model)
         self.model = folded if layout == "NCHW" else BlockGenerator(folded)
         self.requires_grad_(False).eval()
 
-    def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, ...]:
         """NCHW: (1,3,H,W), (1,1,H,W) -> (1,1,H,W), (1,4,H/4,W/4). NHWC: the same, permuted."""
+        if self.coefficients_only:
+            return (self.model.coefficients(guidance, weak_mask),)
         alpha, coefficients = self.model(guidance, weak_mask)
         return alpha, coefficients
 

@@ -21,7 +21,10 @@ class Inside:
         """Runs the model; the artifacts are of the size of the calibration set."""
         calibration = [sample.tensors() for sample in load_composites(composites.FOLDERS["calibration"])]
         layouts = {record.inputs[0].layout for record in manifest.artifacts}
-        self._expected = {layout: expected_layers(model, layout, calibration) for layout in layouts}
+        self._expected = {
+            layout: expected_layers(model, layout, calibration, manifest.coefficients_only)
+            for layout in layouts
+        }
         pairs = [*calibration, *(s.tensors() for s in proof), *stress_pairs(manifest.size).values()]
         self.ranges = halves.measure(fold_batch_norms(model), pairs)
         self._matched: dict[str, gates.Matched] = {}

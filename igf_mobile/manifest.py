@@ -101,6 +101,8 @@ class Manifest:
     artifacts: tuple[ArtifactRecord, ...]
     ranges: RangesRecord | None = None
     """Of `w8a8`; None in builds without it."""
+    coefficients_only: bool = False
+    """The artifacts end at the coefficients: whoever has the frame applies them at its own size."""
 
     def find(self, backend: str, scheme: str) -> ArtifactRecord | None:
         """The artifact of one backend and scheme."""

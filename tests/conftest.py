@@ -14,13 +14,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from igf_mobile import backends, composites, pipeline
+from igf_mobile import backends, composites
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.checkpoint import CheckpointInfo, save_checkpoint
 from igf_mobile.composites import load_composites
 from igf_mobile.hourglass import SLOPE_UNIT
 from igf_mobile.images import resize, write_alpha, write_image
 from igf_mobile.model import Generator
+from igf_mobile.pipeline import measure
+from igf_mobile.pipeline.export import export_build
+from igf_mobile.pipeline.jobs import wanted_jobs
 from igf_mobile.samples import Sample, load_samples
 
 torch.set_num_threads(1)
@@ -93,7 +96,7 @@ mutants = {}  # scheme -> what is wrong with it, when it is exported or when it 
 unavailable = None  # why it cannot run here
 
 
-def export(model, scheme, calibration, path, metadata, size=(512, 512), layers=None):
+def export(model, scheme, calibration, path, metadata, size=(512, 512), layers=None, coefficients_only=False):
     mutant = mutants.get(scheme)
     if mutant == "killed":
         raise KeyboardInterrupt
@@ -109,7 +112,7 @@ def export(model, scheme, calibration, path, metadata, size=(512, 512), layers=N
         temporary.write_bytes(save(model.state_dict(), {"all": json.dumps(metadata)}))
     fallback = {"RESIZE_BILINEAR": 2, "MEAN": 1} if mutant == "fallback" else {}
     int8 = {"CONV_2D": 22 if mutant == "left float" else 23, "DEPTHWISE_CONV_2D": 3, "ADD": 3}
-    inputs, outputs = tensor_specs(size, "NCHW")
+    inputs, outputs = tensor_specs(size, "NCHW", coefficients_only)
     quantized = int8 if scheme == "w8a8" else {}
     found = dict(layers or {})
     if layers is not None:
@@ -227,9 +230,9 @@ def fake_backend(tmp_path_factory: pytest.TempPathFactory, trained_like: Generat
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backends, "__path__", [*backends.__path__, str(file.parent)])
         patch.setattr(composites, "FOLDERS", folders)
-        patch.setattr(pipeline, "load_samples", lambda: [small])
-        patch.setattr(pipeline, "_WARM_UP", 1)
-        patch.setattr(pipeline, "_ITERATIONS", 3)
+        patch.setattr(measure, "load_samples", lambda: [small])
+        patch.setattr(measure, "_WARM_UP", 1)
+        patch.setattr(measure, "_ITERATIONS", 3)
         module = importlib.import_module("igf_mobile.backends.fake")
         yield FakeBackend(module, checkpoint, file)
     del sys.modules["igf_mobile.backends.fake"]
@@ -254,6 +257,6 @@ def fake(fake_backend: FakeBackend) -> Iterator[FakeBackend]:
 def healthy_build(fake_backend: FakeBackend, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A build of `fake` in all its schemes; copy it before changing it."""
     folder = tmp_path_factory.mktemp("healthy") / "build"
-    wanted = pipeline.jobs(["fake"])
-    pipeline.export_build(fake_backend.checkpoint, folder, wanted, SMALL, progress=lambda text: None)
+    wanted = wanted_jobs(["fake"])
+    export_build(fake_backend.checkpoint, folder, wanted, SMALL, progress=lambda text: None)
     return folder

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from igf_mobile import composites, gates, pipeline
+from igf_mobile import composites, gates
 from igf_mobile.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
 from igf_mobile.composites import load_composites
 from igf_mobile.device_case import FOLDER, device_limits
@@ -14,6 +14,7 @@ from igf_mobile.errors import IgfError
 from igf_mobile.files import sha256_of
 from igf_mobile.matting import FloatRunner
 from igf_mobile.parity import Tolerance, load_tolerances
+from igf_mobile.pipeline.export import export_build
 
 TOLERANCES = load_tolerances(gates.DEFAULT_TOLERANCES)
 
@@ -47,7 +48,7 @@ def test_a_build_has_its_case(healthy_build: Path) -> None:
 
 
 def test_a_size_without_proof_has_none(tmp_path: Path) -> None:
-    pipeline.export_build(DEFAULT_CHECKPOINT, tmp_path, [], (64, 64), progress=lambda text: None)
+    export_build(DEFAULT_CHECKPOINT, tmp_path, [], (64, 64), progress=lambda text: None)
     assert not (tmp_path / FOLDER).exists()
 
 

@@ -124,7 +124,7 @@ def test_all_stages_count_for_the_duration() -> None:
 @pytest.mark.parametrize(
     ("report", "message"),
     [
-        (with_samples(9.1, 0.04), r"stages.inference[1] is 0.04 ms, not 0.05 to 60000 (512 x 512 moves"),
+        (with_samples(9.1, 0.04), r"stages.inference[1] is 0.04 ms, not 0.05 to 60000 (512 x 512 reads"),
         (with_samples(9.1, 60_001.0, duration_s=80), "stages.inference[1] is 60001 ms, not 0.05 to 60000"),
         (with_samples(*[16.0] * 20), "all 20 samples are whole milliseconds: the clock is too coarse"),
         (with_run(load_ms=0.0), "load_ms is 0 ms, not 0.001 to 600000"),

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from igf_mobile import gates, pipeline
+from igf_mobile import gates
 from igf_mobile.manifest import ArtifactRecord, load_manifest
 from igf_mobile.parity import Tolerance, load_tolerances
+from igf_mobile.pipeline.export import export_build
+from igf_mobile.pipeline.jobs import wanted_jobs
+from igf_mobile.pipeline.verify import verify_build
 
 SMALL = (96, 96)
 
@@ -30,7 +33,7 @@ def verify(fake: Any, healthy_build: Path, tolerances: list[Tolerance]) -> Calla
 
     def failures(mutants: dict[str, str], build: Path = healthy_build) -> list[str]:
         fake.module.mutants.update(mutants)
-        _, sentences = pipeline.verify_build(build, fake.checkpoint, tolerances, progress=lambda text: None)
+        _, sentences = verify_build(build, fake.checkpoint, tolerances, progress=lambda text: None)
         return sentences
 
     return failures
@@ -122,8 +125,8 @@ def test_a_wrong_export(
     sentence: str,
 ) -> None:
     fake.module.mutants[scheme] = mutant
-    wanted = pipeline.jobs(["fake"], [scheme])
-    pipeline.export_build(fake.checkpoint, tmp_path / "build", wanted, SMALL, progress=lambda text: None)
+    wanted = wanted_jobs(["fake"], [scheme])
+    export_build(fake.checkpoint, tmp_path / "build", wanted, SMALL, progress=lambda text: None)
     (found,) = verify({}, tmp_path / "build")
     assert found.startswith(sentence)
 

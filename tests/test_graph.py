@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from igf_mobile.backends.base import FloatArray
-from igf_mobile.graph import ExportGraph, fold_batch_norms, restore_clamps
+from igf_mobile.graph import ExportGraph, Layout, fold_batch_norms, restore_clamps
 from igf_mobile.model import Generator
 
 Pairs = list[tuple[FloatArray, FloatArray]]
@@ -64,6 +64,19 @@ def test_nhwc_is_nchw_permuted(trained_like: Generator, photographs: Callable[..
     # Measured: 2.0e-5, 3.2e-5. The colour regression magnifies how a block mean is rounded.
     for a, b, limit in zip(wanted, found, (6e-5, 1e-4), strict=True):
         torch.testing.assert_close(a, b.permute(0, 3, 1, 2), atol=limit, rtol=0.0)
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_a_graph_that_ends_at_the_coefficients(
+    layout: Layout, trained_like: Generator, photographs: Callable[..., Pairs]
+) -> None:
+    example = inputs(photographs)
+    if layout == "NHWC":
+        example = (example[0].permute(0, 2, 3, 1), example[1].permute(0, 2, 3, 1))
+    with torch.no_grad():
+        _, wanted = ExportGraph(trained_like, layout)(*example)
+        (found,) = ExportGraph(trained_like, layout, coefficients_only=True)(*example)
+    assert torch.equal(found, wanted)
 
 
 def test_restore_clamps_replaces_every_triple_and_keeps_the_numbers(

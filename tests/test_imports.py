@@ -22,7 +22,7 @@ VENDORS = (
 # Style guide, "Direction": a module imports from its own row and the rows above, never from those below.
 ROWS = (
     {"errors", "schemes", "latency", "quiet", "recipes"},
-    {"files", "metrics", "two_colour", "distributed", "flatbuffer_sharing"},
+    {"files", "metrics", "two_colour", "distributed", "full_resolution", "flatbuffer_sharing"},
     {"flatbuffer_tree"},
     {"ranges"},
     {"colour_regression"},
@@ -38,7 +38,6 @@ ROWS = (
     {"contents"},
     {"pte_pack", "tflite_layers"},
     {"backends", "manifest", "device_report", "compare"},
-    {"full_resolution"},
     {"matting", "evaluate", "gates", "budget", "device_checks", "device_reader"},
     {"device_fixture", "devices", "inside"},
     {"training_state", "train", "pipeline", "doctor", "vectors", "profile"},

@@ -13,13 +13,17 @@ from typing import Any
 import pytest
 import torch
 
-from igf_mobile import backends, gates, pipeline
+from igf_mobile import backends, gates
 from igf_mobile.backends.base import BackendUnavailable
 from igf_mobile.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.files import sha256_of
 from igf_mobile.manifest import Manifest, load_manifest, save_manifest
 from igf_mobile.parity import EXPORTED, QUANTIZED, Tolerance, load_tolerances
+from igf_mobile.pipeline.export import export_build
+from igf_mobile.pipeline.jobs import wanted_jobs
+from igf_mobile.pipeline.runners import open_runner
+from igf_mobile.pipeline.verify import verify_build
 
 SMALL = (96, 96)
 SCHEMES = ["fp32", "fp16", "w8", "w8a8"]
@@ -33,10 +37,8 @@ def build(healthy_build: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def export(fake: Any) -> Callable[..., Manifest]:
     def run(folder: Path, schemes: list[str] | None = None, checkpoint: Path | None = None) -> Manifest:
-        wanted = pipeline.jobs(["fake"], schemes)
-        return pipeline.export_build(
-            checkpoint or fake.checkpoint, folder, wanted, SMALL, progress=lambda text: None
-        )
+        wanted = wanted_jobs(["fake"], schemes)
+        return export_build(checkpoint or fake.checkpoint, folder, wanted, SMALL, progress=lambda text: None)
 
     return run
 
@@ -49,7 +51,7 @@ def tolerances(healthy_build: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def verify(build: Path, fake: Any, tolerances: list[Tolerance]) -> list[str]:
-    return pipeline.verify_build(build, fake.checkpoint, tolerances, progress=lambda text: None)[1]
+    return verify_build(build, fake.checkpoint, tolerances, progress=lambda text: None)[1]
 
 
 def artifact(build: Path, scheme: str) -> Path:
@@ -62,7 +64,7 @@ def artifact(build: Path, scheme: str) -> Path:
 def test_one_file_makes_a_backend(fake: Any) -> None:
     assert backends.names() == ["coreml", "executorch", "fake", "litert"]
     assert backends.get("fake") is fake.module.BACKEND
-    assert [job.name for job in pipeline.jobs(["fake"])] == [f"fake-{scheme}" for scheme in SCHEMES]
+    assert [job.name for job in wanted_jobs(["fake"])] == [f"fake-{scheme}" for scheme in SCHEMES]
 
 
 def test_it_is_exported_and_measured(healthy_build: Path) -> None:
@@ -107,7 +109,7 @@ def test_metadata_are_those_of_the_build(healthy_build: Path) -> None:
 
 
 def test_jobs_of_all_backends_and_the_float_step(fake: Any) -> None:
-    assert [job.name for job in pipeline.jobs(["litert", "fake"], ["w8a8"])] == [
+    assert [job.name for job in wanted_jobs(["litert", "fake"], ["w8a8"])] == [
         "litert-fp32",
         "litert-w8a8",
         "fake-fp32",
@@ -119,9 +121,9 @@ def test_jobs_refuses_unknown_names(fake: Any) -> None:
     with pytest.raises(
         ValueError, match=r"^unknown backend 'tflite'; available: coreml, executorch, fake, litert$"
     ):
-        pipeline.jobs(["tflite"])
+        wanted_jobs(["tflite"])
     with pytest.raises(ValueError, match=r"^fake has no scheme 'int8'; it has fp32, fp16, w8, w8a8$"):
-        pipeline.jobs(["fake"], ["int8"])
+        wanted_jobs(["fake"], ["int8"])
 
 
 # What is built again
@@ -130,7 +132,7 @@ def test_jobs_refuses_unknown_names(fake: Any) -> None:
 def test_a_second_export_builds_nothing(fake: Any, export: Callable[..., Manifest], build: Path) -> None:
     before = {path: path.read_bytes() for path in build.rglob("*") if path.is_file()}
     said: list[str] = []
-    pipeline.export_build(fake.checkpoint, build, pipeline.jobs(["fake"]), SMALL, progress=said.append)
+    export_build(fake.checkpoint, build, wanted_jobs(["fake"]), SMALL, progress=said.append)
     assert fake.module.exported == []
     assert said == [f"fake-{scheme}: current" for scheme in SCHEMES]
     assert {path: path.read_bytes() for path in build.rglob("*") if path.is_file()} == before
@@ -238,6 +240,18 @@ def test_exporting_one_scheme_keeps_the_others(
     assert fake.module.exported == []
 
 
+def test_artifacts_that_end_at_the_coefficients_are_others(fake: Any, build: Path) -> None:
+    wanted = wanted_jobs(["fake"])
+    arguments = (fake.checkpoint, build, wanted, SMALL, lambda text: None, True)
+    manifest = export_build(*arguments)
+    assert fake.module.exported == SCHEMES
+    assert manifest.coefficients_only and load_manifest(build).coefficients_only
+    assert {tensor.name for record in manifest.artifacts for tensor in record.outputs} == {"coefficients"}
+    fake.module.exported.clear()
+    export_build(*arguments)
+    assert fake.module.exported == []
+
+
 def test_outputs_that_cannot_be_compared_stop_the_export(
     fake: Any, export: Callable[..., Manifest], tmp_path: Path
 ) -> None:
@@ -260,9 +274,9 @@ def test_what_cannot_run_here_is_recorded_as_such(
 
 
 def test_a_size_that_the_proof_set_does_not_have_is_recorded_as_such(fake: Any, tmp_path: Path) -> None:
-    wanted = pipeline.jobs(["fake"], ["fp32"])
+    wanted = wanted_jobs(["fake"], ["fp32"])
     folder = tmp_path / "build"
-    manifest = pipeline.export_build(fake.checkpoint, folder, wanted, (64, 64), progress=lambda text: None)
+    manifest = export_build(fake.checkpoint, folder, wanted, (64, 64), progress=lambda text: None)
     (record,) = manifest.artifacts
     assert record.ran_on.startswith("not run: ")
     assert record.ran_on.endswith("the artifact 64 x 64")
@@ -273,7 +287,7 @@ def test_a_size_that_the_proof_set_does_not_have_is_recorded_as_such(fake: Any, 
 
 
 def test_a_healthy_build_passes(fake: Any, build: Path, tolerances: list[Tolerance]) -> None:
-    manifest, failures = pipeline.verify_build(build, fake.checkpoint, tolerances, progress=lambda text: None)
+    manifest, failures = verify_build(build, fake.checkpoint, tolerances, progress=lambda text: None)
     assert failures == []
     assert fake.module.exported == []
     assert [r.parity for r in manifest.artifacts] == [r.parity for r in load_manifest(build).artifacts]
@@ -342,7 +356,7 @@ def test_another_checkpoint(fake: Any, build: Path, tolerances: list[Tolerance],
         model.hourglass.head.parts[0].bias += 0.05
     other = tmp_path / "other.safetensors"
     save_checkpoint(other, model, info)
-    _, failures = pipeline.verify_build(build, other, tolerances, progress=lambda text: None)
+    _, failures = verify_build(build, other, tolerances, progress=lambda text: None)
     assert "the build is of checkpoint" in failures[0]
     assert any(s.startswith("fake fp32: exported alpha.mean_abs is ") for s in failures)
 
@@ -351,7 +365,7 @@ def test_a_damaged_checkpoint(fake: Any, build: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(fake.checkpoint.read_bytes()[:-1])
     with pytest.raises(DamagedFile, match=r"broken\.safetensors is not a whole safetensors file"):
-        pipeline.verify_build(build, broken, [], progress=lambda text: None)
+        verify_build(build, broken, [], progress=lambda text: None)
 
 
 def change_artifact(build: Path, scheme: str, **changes: object) -> None:
@@ -414,9 +428,9 @@ def test_a_build_of_nothing_does_not_pass(fake: Any, build: Path, tolerances: li
 
 
 def test_open_runner(fake: Any, build: Path) -> None:
-    runner, size = pipeline.open_runner("fake", "w8", build, fake.checkpoint)
+    runner, size = open_runner("fake", "w8", build, fake.checkpoint)
     assert (runner.description, size) == ("fake runtime, 1 thread", SMALL)
-    runner, size = pipeline.open_runner("float", "fp32", build / "absent", fake.checkpoint)
+    runner, size = open_runner("float", "fp32", build / "absent", fake.checkpoint)
     assert "PyTorch" in runner.description
     assert size == (512, 512)
 
@@ -424,7 +438,7 @@ def test_open_runner(fake: Any, build: Path) -> None:
 def test_open_runner_names_what_is_wrong(fake: Any, build: Path) -> None:
     def message(runtime: str, scheme: str) -> str:
         with pytest.raises((ValueError, IgfError)) as raised:
-            pipeline.open_runner(runtime, scheme, build, fake.checkpoint)
+            open_runner(runtime, scheme, build, fake.checkpoint)
         return str(raised.value)
 
     assert message("tflite", "fp32") == (
@@ -437,7 +451,7 @@ def test_open_runner_names_what_is_wrong(fake: Any, build: Path) -> None:
     assert "igf-test-fake-w8.fake has 1 bytes" in message("fake", "w8")
     fake.module.unavailable = "it wants a phone"
     with pytest.raises(BackendUnavailable, match="it wants a phone"):
-        pipeline.open_runner("fake", "fp16", build, fake.checkpoint)
+        open_runner("fake", "fp16", build, fake.checkpoint)
 
 
 def test_the_manifest_is_plain_json(healthy_build: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from igf_mobile import backends, composites
 from igf_mobile.arm import sysroot
-from igf_mobile.backends.base import INPUTS, OUTPUTS, FloatArray, Runner
+from igf_mobile.backends.base import INPUTS, OUTPUTS, FloatArray, Runner, with_alpha
 from igf_mobile.composites import load_composites
 from igf_mobile.elsewhere.heads import Apart, Heads, apart
 from igf_mobile.elsewhere.heads import Limit as HeadsLimit
@@ -179,9 +179,13 @@ def _run_guest(
                 np.save(scratch / f"{tensor}-{index}.npy", np.ascontiguousarray(value.transpose(to_file)))
         arguments = [str((folder / record.file).absolute()), name, str(len(samples))]
         run(machine.command(cpu, record.backend, arguments))
+        names = [tensor.name for tensor in record.outputs]
         outputs = [
-            tuple(np.load(scratch / f"{tensor}-{index}.npy").transpose(to_array) for tensor in OUTPUTS)
-            for index in range(len(samples))
+            with_alpha(
+                {name: np.load(scratch / f"{name}-{index}.npy").transpose(to_array) for name in names},
+                guidance,
+            )
+            for index, (guidance, _) in enumerate(samples)
         ]
         return outputs, json.loads((scratch / "guest.json").read_text(encoding="utf-8"))
 

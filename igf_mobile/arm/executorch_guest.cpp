@@ -1,7 +1,7 @@
 // Runs inside the emulated arm64 machine: what litert_guest.py does, for a .pte.
 //
 // Usage: executorch_guest ARTIFACT FOLDER COUNT. Reads float32 `guidance-<i>.npy` and `weak_mask-<i>.npy` of FOLDER;
-// writes `alpha-<i>.npy`, `coefficients-<i>.npy` and at the end `guest.json`.
+// writes `alpha-<i>.npy`, where the program has it, `coefficients-<i>.npy` and at the end `guest.json`.
 
 #include <executorch/extension/module/module.h>
 #include <executorch/extension/tensor/tensor.h>
@@ -97,9 +97,11 @@ int main(int argc, char** argv) {
         const auto second = executorch::extension::from_blob(mask.values.data(), mask.shape);
         const auto outputs = module.forward(std::vector<EValue>{first, second});
         if (!outputs.ok()) fail("forward failed with error " + std::to_string(static_cast<int>(outputs.error())));
-        if (outputs->size() != 2) fail("the artifact has " + std::to_string(outputs->size()) + " outputs, not 2");
-        write(folder + "alpha" + suffix, outputs->at(0).toTensor());
-        write(folder + "coefficients" + suffix, outputs->at(1).toTensor());
+        // Outputs have no names in a program; the coefficients are the last one, and may be the only one.
+        const size_t count = outputs->size();
+        if (count != 1 && count != 2) fail("the artifact has " + std::to_string(count) + " outputs, not 1 or 2");
+        if (count == 2) write(folder + "alpha" + suffix, outputs->at(0).toTensor());
+        write(folder + "coefficients" + suffix, outputs->at(count - 1).toTensor());
     }
     const auto meta = module.method_meta("forward");
     if (!meta.ok()) fail("the artifact has no method forward");

@@ -17,7 +17,7 @@ Calibration = Ranges | Sequence[tuple[FloatArray, FloatArray]]
 
 INPUTS = ("guidance", "weak_mask")
 OUTPUTS = ("alpha", "coefficients")
-"""Tensor names, in this order, in every artifact."""
+"""Tensor names, in this order, in every artifact but those that end at the coefficients, which have no alpha."""
 
 
 class BackendUnavailable(NotPossible):
@@ -41,15 +41,20 @@ class TensorSpec:
     """Names along C, e.g. ("red", "green", "blue")."""
 
 
+def output_names(coefficients_only: bool) -> tuple[str, ...]:
+    """Of an artifact, in order."""
+    return OUTPUTS[1:] if coefficients_only else OUTPUTS
+
+
 def tensor_specs(
-    size: tuple[int, int], layout: str, dtype: str = "float32"
+    size: tuple[int, int], layout: str, coefficients_only: bool = False
 ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """(inputs, outputs) of an artifact for images of `size` (H, W)."""
 
     def spec(name: str, h: int, w: int, low: float | None, high: float | None, *channels: str) -> TensorSpec:
         c = len(channels)
         shape = (1, c, h, w) if layout == "NCHW" else (1, h, w, c)
-        return TensorSpec(name, shape, layout, dtype, low, high, channels)
+        return TensorSpec(name, shape, layout, "float32", low, high, channels)
 
     height, width = size
     inputs = (
@@ -60,7 +65,24 @@ def tensor_specs(
         spec("alpha", height, width, 0.0, 1.0, "alpha"),
         spec("coefficients", height // 4, width // 4, None, None, "a_red", "a_green", "a_blue", "b"),
     )
-    return inputs, outputs
+    names = output_names(coefficients_only)
+    return inputs, tuple(output for output in outputs if output.name in names)
+
+
+def with_alpha(outputs: Mapping[str, FloatArray], guidance: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """What a `Runner` returns, from an artifact's outputs by name; alpha is applied here where the artifact has none.
+
+    Args:
+        outputs: NCHW.
+        guidance: (1,3,H,W).
+    """
+    coefficients = outputs["coefficients"]
+    if "alpha" in outputs:
+        return outputs["alpha"], coefficients
+    from igf_mobile.full_resolution import apply_coefficients  # numba takes a second to import
+
+    alpha = apply_coefficients(coefficients[0].transpose(1, 2, 0), guidance[0].transpose(1, 2, 0), threads=1)
+    return alpha[None, None], coefficients
 
 
 def channels_last(x: FloatArray) -> FloatArray:
@@ -140,6 +162,7 @@ class ExportFunction(Protocol):
         metadata: Mapping[str, str],
         size: tuple[int, int] = (512, 512),
         layers: Mapping[str, str] | None = None,
+        coefficients_only: bool = False,
     ) -> Artifact:
         """Write `path`.
 
@@ -153,5 +176,7 @@ class ExportFunction(Protocol):
             size: (H, W), multiples of 32.
             layers: a recipe's layers, all of them, each with one of `layer_precisions`; given to backends that
                 have those, for recipes alone.
+            coefficients_only: end at A and B, and leave alpha = A * I + B to whoever has the frame; given only
+                where it is True.
         """
         ...

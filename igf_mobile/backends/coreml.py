@@ -26,7 +26,9 @@ from igf_mobile.backends.base import (
     Calibration,
     FloatArray,
     Runner,
+    output_names,
     tensor_specs,
+    with_alpha,
 )
 from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile, IgfError
@@ -74,6 +76,7 @@ def export(
     metadata: Mapping[str, str],
     size: tuple[int, int] = (512, 512),
     layers: Mapping[str, str] | None = None,
+    coefficients_only: bool = False,
 ) -> Artifact:
     """Write an .mlpackage for iOS 17 and later; see `base.ExportFunction`.
 
@@ -87,13 +90,13 @@ def export(
     numbers = schemes.get(scheme) if layers is None else _mixed_scheme(scheme, layers)
     _check(numbers, calibration, path, size)
     with _quiet():
-        converted = _convert(model, numbers, calibration, size, layers)
+        converted = _convert(model, numbers, calibration, size, layers, coefficients_only)
         with atomic_path(path) as temporary:
             converted.save(str(temporary))
             mlpackage.finish(temporary, metadata)
             census = mil_census.take(temporary, numbers)
             found = {} if layers is None else mil_census.layers_found(temporary, layer_weights(model, "NCHW"))
-    inputs, outputs = tensor_specs(size, "NCHW")
+    inputs, outputs = tensor_specs(size, "NCHW", coefficients_only)
     left_float = census.left_float if layers is None else {}  # a recipe's gate goes layer by layer
     notes = _notes(numbers, census.between)
     return Artifact(path, "coreml", scheme, inputs, outputs, {}, left_float, census.int8, notes, found)
@@ -128,6 +131,7 @@ def _convert(
     calibration: Calibration,
     size: tuple[int, int],
     layers: Mapping[str, str] | None,
+    coefficients_only: bool,
 ) -> Any:
     """The coremltools model, not saved yet."""
     import coremltools as ct
@@ -139,7 +143,7 @@ def _convert(
 
     recipe = _RECIPES.get(scheme.name) or _MIXED[scheme.activations]
     example = (torch.zeros(1, 3, *size), torch.zeros(1, 1, *size))
-    graph = torch.export.export(ExportGraph(model), example).module()
+    graph = torch.export.export(ExportGraph(model, "NCHW", coefficients_only), example).module()
     restore_clamps(graph)
     slices_for_splits(graph)
     if recipe.int8 == "weights and activations":
@@ -155,7 +159,7 @@ def _convert(
         convert_to="mlprogram",
         minimum_deployment_target=getattr(ct.target, coreml_palettes.TARGET if recipe.palettes else "iOS17"),
         compute_precision=precision,
-        outputs=[ct.TensorType(name, dtype=np.float32) for name in OUTPUTS],
+        outputs=[ct.TensorType(name, dtype=np.float32) for name in output_names(coefficients_only)],
         skip_model_load=True,
     )
     return coreml_palettes.palettize(converted) if recipe.palettes else converted
@@ -239,7 +243,7 @@ def _check_edges(path: Path) -> None:
 
     edges = mlpackage.read_spec(path).description
     inputs, outputs = (tuple(edge.name for edge in side) for side in (edges.input, edges.output))
-    if (inputs, outputs) != (INPUTS, OUTPUTS):
+    if inputs != INPUTS or outputs not in (OUTPUTS, OUTPUTS[1:]):
         found = f"{', '.join(inputs)} -> {', '.join(outputs)}"
         raise DamagedFile(f"{path}: {found} is not {', '.join(INPUTS)} -> {', '.join(OUTPUTS)}")
 
@@ -261,7 +265,7 @@ class _ReferenceRunner:
                 f"{self._path}: {len(evaluation.faults)} tensors hold a NaN or overflow float16, "
                 f"{evaluation.faults[0]} first"
             )
-        return evaluation.outputs["alpha"], evaluation.outputs["coefficients"]
+        return with_alpha(evaluation.outputs, guidance)
 
 
 class _CoreMLRunner:
@@ -278,8 +282,7 @@ class _CoreMLRunner:
 
     def __call__(self, guidance: FloatArray, weak_mask: FloatArray) -> tuple[FloatArray, FloatArray]:
         result = self._model.predict(dict(zip(INPUTS, (guidance, weak_mask), strict=True)))
-        alpha, coefficients = (np.asarray(result[name], np.float32) for name in OUTPUTS)
-        return alpha, coefficients
+        return with_alpha({name: np.asarray(values, np.float32) for name, values in result.items()}, guidance)
 
 
 def runs_here() -> str | None:

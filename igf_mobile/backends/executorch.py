@@ -20,6 +20,7 @@ from igf_mobile.backends.base import (
     channels_first,
     channels_last,
     tensor_specs,
+    with_alpha,
 )
 from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile
@@ -50,14 +51,13 @@ _NOTES = {
 class _HalfGraph(ExportGraph):
     """Float16 inside, float32 at the edges."""
 
-    def __init__(self, model: Generator) -> None:
-        super().__init__(model, "NHWC")
+    def __init__(self, model: Generator, coefficients_only: bool) -> None:
+        super().__init__(model, "NHWC", coefficients_only)
         self.half()
 
-    def forward(self, guidance: Any, weak_mask: Any) -> tuple[Any, Any]:
+    def forward(self, guidance: Any, weak_mask: Any) -> tuple[Any, ...]:
         """As ExportGraph."""
-        alpha, coefficients = super().forward(guidance.half(), weak_mask.half())
-        return alpha.float(), coefficients.float()
+        return tuple(output.float() for output in super().forward(guidance.half(), weak_mask.half()))
 
 
 def _half_scalars(exported: Any) -> None:
@@ -109,6 +109,7 @@ def export(
     metadata: Mapping[str, str],
     size: tuple[int, int] = (512, 512),
     layers: Mapping[str, str] | None = None,
+    coefficients_only: bool = False,
 ) -> Artifact:
     """Write a .pte; see `base.ExportFunction`."""
     import torch
@@ -120,7 +121,8 @@ def export(
 
     height, width = size
     example = (torch.rand(1, height, width, 3), torch.rand(1, height, width, 1))
-    module = _HalfGraph(model) if scheme == "fp16" else ExportGraph(model, "NHWC")
+    half = scheme == "fp16"
+    module = _HalfGraph(model, coefficients_only) if half else ExportGraph(model, "NHWC", coefficients_only)
     graph: Any = torch.export.export(module, example).module()
     restore_clamps(graph)
     slices_for_splits(graph)
@@ -143,7 +145,7 @@ def export(
     content = packed(bytes(edge.to_executorch(ExecutorchBackendConfig()).buffer))
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
-    inputs, outputs = tensor_specs(size, "NHWC")
+    inputs, outputs = tensor_specs(size, "NHWC", coefficients_only)
     notes = _NOTES.get(scheme, ())
     return Artifact(path, "executorch", scheme, inputs, outputs, delegated, fallback, quantized, notes, found)
 
@@ -262,10 +264,10 @@ class _ExecuTorchRunner:
 
         # The runtime takes strides for a dim order, so a transposed view would be refused.
         outputs = self._method.execute([torch.from_numpy(channels_last(x)) for x in (guidance, weak_mask)])
-        alpha, coefficients = (
-            channels_first(x.numpy()).copy() for x, _ in zip(outputs, OUTPUTS, strict=True)
-        )
-        return alpha, coefficients
+        # Outputs have no names in a program; the coefficients are the last one.
+        names = OUTPUTS[-len(outputs) :]
+        arrays = {name: channels_first(x.numpy()).copy() for name, x in zip(names, outputs, strict=True)}
+        return with_alpha(arrays, guidance)
 
 
 def load(path: Path, threads: int = 1) -> Runner:

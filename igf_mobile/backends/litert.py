@@ -12,7 +12,6 @@ import numpy as np
 from igf_mobile import recipes, tflite_ranges
 from igf_mobile.backends.base import (
     INPUTS,
-    OUTPUTS,
     Artifact,
     Backend,
     BackendUnavailable,
@@ -21,7 +20,9 @@ from igf_mobile.backends.base import (
     Runner,
     channels_first,
     channels_last,
+    output_names,
     tensor_specs,
+    with_alpha,
 )
 from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile
@@ -106,19 +107,20 @@ def _mixed(content: bytes, model: Generator, layers: Mapping[str, str]) -> list[
     ]
 
 
-def _float_model(model: Generator, size: tuple[int, int]) -> bytes:
+def _float_model(model: Generator, size: tuple[int, int], coefficients_only: bool = False) -> bytes:
     """The float flatbuffer; converting takes half a minute, so the schemes of one model share it."""
     import litert_torch
     import torch
 
-    digest = hashlib.sha256(repr(size).encode())
+    digest = hashlib.sha256(repr((size, coefficients_only)).encode())
     for name, tensor in model.state_dict().items():
         digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
     key = digest.hexdigest()
     if key not in _float_models:
         height, width = size
         example = (torch.rand(1, height, width, 3), torch.rand(1, height, width, 1))
-        _float_models[key] = bytes(litert_torch.convert(ExportGraph(model, "NHWC"), example).model_content())
+        graph = ExportGraph(model, "NHWC", coefficients_only)
+        _float_models[key] = bytes(litert_torch.convert(graph, example).model_content())
     return _float_models[key]
 
 
@@ -134,7 +136,7 @@ def _quantized(
     return bytes(tool.quantize(ranges).quantized_model)
 
 
-def _finish(content: bytes, metadata: Mapping[str, str]) -> bytes:
+def _finish(content: bytes, metadata: Mapping[str, str], outputs: Sequence[str]) -> bytes:
     """Name the edges, add the metadata, and take out what no runtime reads: other names, empty tables."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -144,7 +146,7 @@ def _finish(content: bytes, metadata: Mapping[str, str]) -> bytes:
         tensor.name = None
         if tensor.quantization is not None and tensor.quantization.scale is None:
             tensor.quantization = None
-    for names, indices in ((INPUTS, graph.inputs), (OUTPUTS, graph.outputs)):
+    for names, indices in ((INPUTS, graph.inputs), (outputs, graph.outputs)):
         for name, index in zip(names, indices, strict=True):
             graph.tensors[index].name = name
     (signature,) = tree.signatureDefs
@@ -250,19 +252,20 @@ def export(
     metadata: Mapping[str, str],
     size: tuple[int, int] = (512, 512),
     layers: Mapping[str, str] | None = None,
+    coefficients_only: bool = False,
 ) -> Artifact:
     """Write a .tflite; see `base.ExportFunction`."""
     from igf_mobile.tflite_layers import layers_found
 
-    content = _float_model(model, size)
+    content = _float_model(model, size, coefficients_only)
     if layers is not None:
         content = _quantized(content, _mixed(content, model, layers), model, calibration)
     elif scheme != "fp32":
         content = _quantized(content, _recipe(scheme), model, calibration)
     with atomic_path(path) as temporary:
-        temporary.write_bytes(_finish(content, metadata))
+        temporary.write_bytes(_finish(content, metadata, output_names(coefficients_only)))
     delegated, fallback, quantized = _operators(path)
-    inputs, outputs = tensor_specs(size, "NHWC")
+    inputs, outputs = tensor_specs(size, "NHWC", coefficients_only)
     found = layers_found(content, layer_weights(model, "NHWC")) if layers is not None else {}
     return Artifact(path, "litert", scheme, inputs, outputs, delegated, fallback, quantized, layers=found)
 
@@ -278,8 +281,7 @@ class _LiteRTRunner:
 
     def __call__(self, guidance: FloatArray, weak_mask: FloatArray) -> tuple[FloatArray, FloatArray]:
         result = self._signature(guidance=channels_last(guidance), weak_mask=channels_last(weak_mask))
-        alpha, coefficients = (channels_first(result[n]) for n in OUTPUTS)
-        return alpha, coefficients
+        return with_alpha({name: channels_first(values) for name, values in result.items()}, guidance)
 
 
 def load(path: Path, threads: int = 1) -> Runner:

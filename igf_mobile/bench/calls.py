@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from igf_mobile import composites
 from igf_mobile.backends.base import INPUTS, OUTPUTS, BackendUnavailable, FloatArray, TensorSpec
+from igf_mobile.bench.frame import channels_last_of
 from igf_mobile.bench.sides import Spec
 from igf_mobile.composites import load_composites
 from igf_mobile.errors import DamagedFile
@@ -67,6 +68,8 @@ def prepare(spec: Spec) -> Prepared:
     """
     if spec.kind == "artifact":
         return _artifact(spec)
+    if spec.kind == "applied":
+        return _applied(spec)
     if spec.kind == "torch":
         return _torch(spec)
     from igf_mobile.bench.peers import prepare_peer
@@ -116,6 +119,26 @@ def _artifact(spec: Spec) -> Prepared:
     except ImportError as error:
         raise BackendUnavailable(f"{backend} cannot be imported: {error}") from error
     return _by_runner(backend, path, spec.threads, photograph((height, width)).tensors())
+
+
+def _applied(spec: Spec) -> Prepared:
+    """An artifact and, after each call, its coefficients on a frame of bytes, as cameras give them."""
+    from igf_mobile.full_resolution import apply_coefficients
+
+    assert spec.frame is not None
+    inner = _artifact(spec)
+    height, width = spec.frame
+    frame = np.rint(resize(photograph(spec.size).guidance, spec.frame) * 255.0).astype(np.uint8)
+
+    def load() -> Call:
+        call = inner.load()
+
+        def whole() -> Sequence[npt.NDArray[Any]]:
+            return [apply_coefficients(channels_last_of(call()[-1]), frame, spec.threads)]
+
+        return whole
+
+    return Prepared(f"{inner.ran_on}, then numba on {width} x {height} bytes", height * width, load)
 
 
 def _by_runner(backend: str, path: Path, threads: int, tensors: tuple[FloatArray, FloatArray]) -> Prepared:

@@ -47,6 +47,15 @@ def bench(
         str | None, typer.Option(metavar="WxH", help="Also whole frames by stage, as 1280x720.")
     ] = None,
     frame_format: Annotated[str, typer.Option(help="Of those frames: nv12, bgra or jpeg.")] = "nv12",
+    applied: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BUILD",
+            help="Also its artifacts with A and B applied to a frame of --applied-at: of `igf export "
+            "--coefficients-only`, or any.",
+        ),
+    ] = None,
+    applied_at: Annotated[str, typer.Option(metavar="WxH", help="With --applied: the frame.")] = "3840x2160",
     latency_report: Annotated[
         Path | None,
         typer.Option(help="Write a report for `igf report --devices`: this machine beside phones."),
@@ -77,7 +86,8 @@ def bench(
     """Time the artifacts of a build on this machine, eager torch beside them; all take turns, a process each.
 
     Examples: `igf bench` · `igf bench --peers --only litert-fp32 --threads 1 -o a.json` ·
-    `igf bench --compare b.json a.json` · `igf bench --profile litert-fp32`
+    `igf bench --compare b.json a.json` · `igf bench --profile litert-fp32` ·
+    `igf bench --only litert-fp32 --applied build-ab --threads 2`
     """
     if compare:
         _compare(*compare, json_)
@@ -94,7 +104,7 @@ def bench(
     from igf_mobile.bench import desktop, record, tables
     from igf_mobile.bench.peers import peer_specs
     from igf_mobile.bench.run import FrameSpec, Plan, run_bench
-    from igf_mobile.bench.sides import artifact_specs, cache_folder, eager_spec
+    from igf_mobile.bench.sides import applied_specs, artifact_specs, cache_folder, eager_spec
     from igf_mobile.manifest import load_manifest
 
     manifest = load_manifest(build)
@@ -103,6 +113,9 @@ def bench(
     for count in threads or [1, 2]:
         base = eager_spec(build, checkpoint, cache_folder(), size, count)
         specs += [base, *artifact_specs(manifest, base, only or ())]
+        if applied:
+            base_applied = dataclasses.replace(base, build=str(applied))
+            specs += applied_specs(load_manifest(applied), base_applied, _size(applied_at), only or ())
         specs += peer_specs(base) if peers and count == (threads or [1])[0] else []
     whole = FrameSpec(_format(frame_format), _size(frame)) if frame else None
     plan = Plan(
@@ -126,7 +139,7 @@ def bench(
         return
     console = _console()
     console.print(tables.latency_table(run))
-    if peers:
+    if peers or applied:
         console.print(tables.ratio_table(run))
     if whole:
         console.print(tables.stage_table(run))

@@ -60,7 +60,7 @@ def time_frames(
     """Milliseconds of each stage of each frame, after one frame that is not counted.
 
     Args:
-        call: one inference on `picture`; alpha and coefficients, the latter (1,h,w,4) or (1,4,h,w).
+        call: one inference on `picture`; the last output are the coefficients, (1,h,w,4) or (1,4,h,w).
         picture: (H,W,3), what the network sees; enlarged to the frame.
         store: (H,W,3) at the network's size -> the tensor as the runtime takes it.
         pixels: the frame's format.
@@ -82,7 +82,7 @@ def time_frames(
             times.append(clock())
             store(resize(rgb, (picture.shape[0], picture.shape[1])))
             times.append(clock())
-            coefficients = _last_channels(call()[1])
+            coefficients = channels_last_of(call()[-1])
             times.append(clock())
             alpha = apply_coefficients(coefficients, rgb)
             times.append(clock())
@@ -110,7 +110,7 @@ def _converter(frame: FloatArray, pixels: Format, scratch: Path) -> Callable[[],
     raise ValueError(f"unknown frame format {pixels!r}; available: {', '.join(FORMATS)}")
 
 
-def _last_channels(coefficients: npt.NDArray[Any]) -> FloatArray:
+def channels_last_of(coefficients: npt.NDArray[Any]) -> FloatArray:
     """(1,4,h,w) or (1,h,w,4) -> (h,w,4)."""
     values = coefficients[0]
     if values.shape[-1] != 4:

@@ -73,7 +73,7 @@ class Row:
 
     name: str
     kind: str
-    """artifact, torch or peer."""
+    """artifact, applied, torch or peer: `sides.Kind`."""
     threads: int
     ran_on: str
     """The runtime, or "not run: reason"."""
@@ -97,7 +97,7 @@ class Row:
 
     @property
     def scheme(self) -> str:
-        """Of an artifact; torch's is fp32, a peer has none."""
+        """Of an artifact; torch's is fp32; a peer and what does more than the network have none."""
         return {"artifact": self.name.partition("-")[2], "torch": "fp32"}.get(self.kind, "")
 
 

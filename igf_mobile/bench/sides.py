@@ -5,11 +5,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from igf_mobile.manifest import Manifest
 
-Kind = Literal["artifact", "torch", "peer"]
+Kind = Literal["artifact", "applied", "torch", "peer"]
 TORCH = ("eager", "compile")
 
 
@@ -19,7 +19,7 @@ class Spec:
 
     kind: Kind
     what: str
-    """`<backend>-<scheme>` of an artifact, a name of `TORCH`, or a name of `peers.PEERS`."""
+    """`<backend>-<scheme>` of an artifact, applied or not, a name of `TORCH`, or a name of `peers.PEERS`."""
     threads: int
     size: tuple[int, int]
     """(H, W) of the photograph it is given."""
@@ -29,11 +29,21 @@ class Spec:
     """Weights of the torch sides; None: the shipped ones."""
     cache: str
     """Folder of what was fetched for peers."""
+    frame: tuple[int, int] | None = None
+    """(H, W) of the frame that an applied artifact's coefficients go to."""
 
     @property
     def name(self) -> str:
         """As tables show it, without the threads."""
+        if self.frame:
+            return f"{self.what} + {self.frame[1]}x{self.frame[0]}"
         return f"torch {self.what}" if self.kind == "torch" else self.what
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "Spec":
+        """The inverse of `dataclasses.asdict` and JSON, which has no tuples."""
+        pairs = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+        return cls(**{**fields, **pairs})
 
 
 def artifact_specs(manifest: Manifest, base: Spec, only: Sequence[str] = ()) -> list[Spec]:
@@ -51,6 +61,14 @@ def artifact_specs(manifest: Manifest, base: Spec, only: Sequence[str] = ()) -> 
     if unknown := sorted(set(only) - set(names)):
         raise ValueError(f"the build has no artifact {unknown[0]!r}; it has {', '.join(names)}")
     return [dataclasses.replace(base, kind="artifact", what=n) for n in names if not only or n in only]
+
+
+def applied_specs(
+    manifest: Manifest, base: Spec, frame: tuple[int, int], only: Sequence[str] = ()
+) -> list[Spec]:
+    """As `artifact_specs`, each followed by its coefficients' application to a frame (H, W)."""
+    specs = artifact_specs(manifest, base, only)
+    return [dataclasses.replace(spec, kind="applied", frame=frame) for spec in specs]
 
 
 def eager_spec(

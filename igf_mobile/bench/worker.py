@@ -96,8 +96,11 @@ class Server:
 
     def parity(self) -> dict[str, Any] | None:
         """The alpha of the sample that is in place, against the golden one."""
-        backend, _, scheme = self._spec.what.partition("-")
-        found = golden.check(self._loaded()(), Path(self._spec.build), backend, scheme)
+        build = Path(self._spec.build)
+        record, _ = artifact_record(build, self._spec.what)
+        names = [tensor.name for tensor in record.outputs]
+        outputs = dict(zip(names, self._loaded()(), strict=True))
+        found = golden.check(outputs, build, record.backend, record.scheme)
         return dataclasses.asdict(found) if found else None
 
     def peak(self, calls: int) -> dict[str, int]:
@@ -122,7 +125,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
         try:
             request = json.loads(line)
             if server is None:
-                server = Server(Spec(**{**request, "size": tuple(request["size"])}))
+                server = Server(Spec.from_json(request))
                 answer: Any = {"ready": True}
             else:
                 answer = server.handle(request)

@@ -41,15 +41,18 @@ class Expected:
     """Its output, after the ReLU where one follows."""
 
 
-def expected_layers(model: Generator, layout: str, pairs: Sequence[tuple[Any, Any]]) -> list[Expected]:
+def expected_layers(
+    model: Generator, layout: str, pairs: Sequence[tuple[Any, Any]], coefficients_only: bool = False
+) -> list[Expected]:
     """Every convolution of the graph that exporters take, run on a calibration set.
 
     Args:
         model: the float model.
         layout: NCHW or NHWC, of the artifact's edges; the graph may be another one for each.
         pairs: (guidance (1,3,H,W), weak_mask (1,1,H,W)), at least one.
+        coefficients_only: of a graph that ends there.
     """
-    graph = ExportGraph(model, "NHWC" if layout == "NHWC" else "NCHW")
+    graph = ExportGraph(model, "NHWC" if layout == "NHWC" else "NCHW", coefficients_only)
     clipped = _before_relu(graph)
     axes = (0, 1, 2, 3) if layout == "NCHW" else (0, 2, 3, 1)
     seen: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
@@ -75,6 +78,7 @@ def expected_layers(model: Generator, layout: str, pairs: Sequence[tuple[Any, An
             *(_activation(parts) for parts in seen[name]),
         )
         for name, module in convolutions.items()
+        if name in seen
     ]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from igf_mobile import backends, composites
 from igf_mobile.backends import litert
-from igf_mobile.backends.base import INPUTS, OUTPUTS, FloatArray
+from igf_mobile.backends.base import INPUTS, OUTPUTS, FloatArray, with_alpha
 from igf_mobile.composites import load_composites
 from igf_mobile.elsewhere.heads import Apart, Heads, apart
 from igf_mobile.elsewhere.heads import Limit as HeadsLimit
@@ -133,7 +133,9 @@ def _verify_artifact(
         return replace(row, failures=tuple(problems))
     progress(f"{record.file}: running")
     try:
-        there, found = run_guest(python, folder / record.file, samples)
+        there, found = run_guest(
+            python, folder / record.file, samples, [tensor.name for tensor in record.outputs]
+        )
     except IgfError as error:
         return replace(row, failures=(f"{record.file}: {error}",))
     with output_to(environment.cache_folder() / "runtimes.log"):
@@ -148,8 +150,12 @@ def _verify_artifact(
     return judge_own_kernels(row, own, there, heads)
 
 
-def run_guest(python: Path, artifact: Path, samples: Pairs) -> tuple[Pairs, dict[str, Any]]:
+def run_guest(
+    python: Path, artifact: Path, samples: Pairs, names: Sequence[str] = OUTPUTS
+) -> tuple[Pairs, dict[str, Any]]:
     """The outputs (alpha, coefficients), NCHW, of the old runtime, and what it says of itself.
+
+    `names` are the artifact's outputs; see `base.with_alpha` for one without alpha.
 
     Raises:
         IgfError: it refused the file, naming the operator versions that it lacks; or it crashed.
@@ -171,8 +177,11 @@ def run_guest(python: Path, artifact: Path, samples: Pairs) -> tuple[Pairs, dict
         if "refused" in found:
             raise IgfError(f"tflite-runtime {found['version']} refuses it: {_reason(found['refused'])}")
         outputs = [
-            tuple(np.load(scratch / f"{tensor}-{index}.npy").transpose(0, 3, 1, 2) for tensor in OUTPUTS)
-            for index in range(len(samples))
+            with_alpha(
+                {name: np.load(scratch / f"{name}-{index}.npy").transpose((0, 3, 1, 2)) for name in names},
+                guidance,
+            )
+            for index, (guidance, _) in enumerate(samples)
         ]
         return outputs, found
 

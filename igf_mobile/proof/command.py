@@ -73,7 +73,7 @@ def evaluate(
 
     from igf_mobile.checkpoint import DEFAULT_CHECKPOINT
     from igf_mobile.evaluate import load_suite
-    from igf_mobile.pipeline import open_runner
+    from igf_mobile.pipeline.runners import open_runner
     from igf_mobile.proof.bars import Bars
     from igf_mobile.proof.cache import Cache, default_folder
     from igf_mobile.proof.page import write_page

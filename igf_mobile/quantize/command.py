@@ -127,11 +127,14 @@ def export_within(
         GateFailed: a backend has none within the budget.
         NotPossible: an artifact cannot be measured here.
     """
-    from igf_mobile import backends, pipeline, ranges
+    from igf_mobile import backends, ranges
     from igf_mobile.checkpoint import load_checkpoint
     from igf_mobile.errors import GateFailed
     from igf_mobile.files import sha256_of
     from igf_mobile.manifest import load_manifest
+    from igf_mobile.pipeline.export import export_build
+    from igf_mobile.pipeline.folder import RECIPES
+    from igf_mobile.pipeline.jobs import wanted_jobs
     from igf_mobile.quantize import budget, ranking, sensitivity
     from igf_mobile.quantize.plot import write_plot
     from igf_mobile.recipes import STATIC
@@ -158,8 +161,8 @@ def export_within(
     for name in backend_names:
 
         def measured(recipe: "Recipe | None", name: str = name) -> float:
-            wanted = pipeline.jobs([name], None if recipe else ["w8a8"], recipe)
-            manifest = pipeline.export_build(checkpoint, build, wanted, progress=progress)
+            wanted = wanted_jobs([name], None if recipe else ["w8a8"], recipe)
+            manifest = export_build(checkpoint, build, wanted, progress=progress)
             record = manifest.find(name, recipe.name if recipe else "w8a8")
             if record is None or record.parity is None:
                 raise NotPossible(record.ran_on if record else f"{name} gave no artifact")
@@ -178,7 +181,7 @@ def export_within(
             _forget(build, name, budget.recipe_name(name, share))
             raise
         progress(
-            f"{name}: {build / pipeline.RECIPES / choice.recipe.name}.json: SAD ratio {choice.ratio:.4f}, "
+            f"{name}: {build / RECIPES / choice.recipe.name}.json: SAD ratio {choice.ratio:.4f}, "
             f"{choice.float_macs / choice.all_macs:.1%} of the multiplications in float"
         )
     return load_manifest(build)
@@ -186,8 +189,8 @@ def export_within(
 
 def _forget(build: Path, backend: str, scheme: str) -> None:
     """Take an artifact that is past its budget out of a build."""
-    from igf_mobile import pipeline
     from igf_mobile.manifest import load_manifest, save_manifest
+    from igf_mobile.pipeline.folder import MATTES
 
     manifest = load_manifest(build)
     record = manifest.find(backend, scheme)
@@ -195,7 +198,7 @@ def _forget(build: Path, backend: str, scheme: str) -> None:
         return
     rest = tuple(other for other in manifest.artifacts if other is not record)
     save_manifest(dataclasses.replace(manifest, artifacts=rest), build)
-    for path in (build / record.file, build / pipeline.MATTES / f"{backend}-{scheme}"):
+    for path in (build / record.file, build / MATTES / f"{backend}-{scheme}"):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     (build / record.recipe.file.file).unlink(missing_ok=True)
 

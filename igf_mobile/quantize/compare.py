@@ -15,7 +15,7 @@ from igf_mobile.matting import FloatRunner
 from igf_mobile.model import Generator
 from igf_mobile.observers import observe
 from igf_mobile.parity import compare
-from igf_mobile.pipeline import Proof, matte_metrics, run_proof
+from igf_mobile.pipeline.measure import Proof, matte_metrics, run_proof
 from igf_mobile.quantize.fake_quant import fake_quantized
 from igf_mobile.ranges import Ranges
 

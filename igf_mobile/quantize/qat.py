@@ -21,7 +21,7 @@ from igf_mobile.errors import IgfError
 from igf_mobile.losses import reconstruction_losses, weighted_sum
 from igf_mobile.matting import FloatRunner
 from igf_mobile.model import Generator
-from igf_mobile.pipeline import run_proof
+from igf_mobile.pipeline.measure import run_proof
 from igf_mobile.quantize.compare import Row, against_float
 from igf_mobile.quantize.fake_quant import fake_quantized, unfolded
 from igf_mobile.quantize.qat_state import QatConfig, QatState, load_state, new_state, qat_values, save_state

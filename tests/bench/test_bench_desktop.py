@@ -102,23 +102,43 @@ def case(tmp_path: Path) -> Iterator[Path]:
 def test_the_golden_alpha_passes_and_a_shifted_one_fails(case: Path) -> None:
     alpha = np.linspace(0, 0.99, 16, dtype=np.float32).reshape(1, 4, 4, 1)
     coefficients = np.zeros((1, 1, 1, 4), np.float32)
-    found = golden.check([alpha, coefficients], case, "fake", "w8")
+    found = golden.check({"alpha": alpha, "coefficients": coefficients}, case, "fake", "w8")
     assert found is not None and found.passed and found.alpha_max_abs == pytest.approx(0, abs=1e-7)
-    eight = golden.check([np.rint(alpha * 255).astype(np.uint8)], case, "fake", "w8")
+    eight = golden.check({"alpha": np.rint(alpha * 255).astype(np.uint8)}, case, "fake", "w8")
     assert eight is not None and eight.passed and eight.alpha_max_abs is not None
     assert 1e-4 < eight.alpha_max_abs <= 0.5 / 255 + 1e-6
-    for wrong in ([np.roll(alpha, 1)], [np.full_like(alpha, 0.5)], [alpha, coefficients * np.nan]):
-        found = golden.check(wrong, case, "fake", "w8")
+    for wrong in (
+        {"alpha": np.roll(alpha, 1)},
+        {"alpha": np.full_like(alpha, 0.5)},
+        {"coefficients": coefficients * np.nan},
+    ):
+        found = golden.check({"alpha": alpha} | wrong, case, "fake", "w8")
         assert found is not None and not found.passed
+
+
+def test_coefficients_alone_are_applied_to_the_golden_guidance(case: Path) -> None:
+    folder = case / golden.FOLDER
+    guidance = np.linspace(0, 1, 48, dtype="<f4").reshape(1, 3, 4, 4)
+    guidance.tofile(folder / "guidance.f32")
+    guidance[0, 0].tofile(folder / "alpha.f32")
+    described = json.loads((folder / "case.json").read_text())
+    (folder / "case.json").write_text(json.dumps(described | {"shapes": {"guidance": [1, 3, 4, 4]}}))
+    red = np.array([1, 0, 0, 0], np.float32).reshape(1, 1, 1, 4)
+    for coefficients, passes in ((red, True), (red.transpose(0, 3, 1, 2), True), (np.roll(red, 1), False)):
+        found = golden.check({"coefficients": coefficients}, case, "fake", "w8")
+        assert found is not None and found.passed == passes
+    (folder / "guidance.f32").write_bytes(b"")
+    with pytest.raises(DamagedFile, match="no whole guidance"):
+        golden.check({"coefficients": red}, case, "fake", "w8")
 
 
 def test_a_case_that_does_not_fit_is_damaged(case: Path, tmp_path: Path) -> None:
     alpha = np.linspace(0, 1, 9, dtype=np.float32)
     with pytest.raises(DamagedFile, match="has 16 pixels, the artifact gives 9"):
-        golden.check([alpha], case, "fake", "w8")
-    assert golden.check([alpha], case, "fake", "fp16") is None
-    assert golden.check([alpha], case, "other", "w8") is None
+        golden.check({"alpha": alpha}, case, "fake", "w8")
+    assert golden.check({"alpha": alpha}, case, "fake", "fp16") is None
+    assert golden.check({"alpha": alpha}, case, "other", "w8") is None
     (case / golden.FOLDER / "case.json").write_text("[]")
     with pytest.raises(DamagedFile, match="no golden case"):
-        golden.check([alpha], case, "fake", "w8")
-    assert golden.check([alpha], tmp_path / "elsewhere", "fake", "w8") is None
+        golden.check({"alpha": alpha}, case, "fake", "w8")
+    assert golden.check({"alpha": alpha}, tmp_path / "elsewhere", "fake", "w8") is None

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 
 from igf_mobile.backends.base import BackendUnavailable, TensorSpec
-from igf_mobile.bench import worker
-from igf_mobile.bench.calls import Prepared, as_stored, photograph
+from igf_mobile.bench import calls, worker
+from igf_mobile.bench.calls import Prepared, as_stored, photograph, prepare
 from igf_mobile.bench.memory import peak_memory
 from igf_mobile.bench.process import Worker
 from igf_mobile.bench.rounds import SideFailed
-from igf_mobile.bench.sides import Spec, artifact_specs, eager_spec
+from igf_mobile.bench.sides import Spec, applied_specs, artifact_specs, eager_spec
 from igf_mobile.bench.worker import Server
 from igf_mobile.errors import IgfError
+from igf_mobile.images import resize
 from igf_mobile.manifest import load_manifest
 
 SPEC = Spec("torch", "eager", 1, (64, 64), "build", None, "cache")
@@ -149,7 +150,7 @@ def test_a_process_of_its_own_answers_and_ends(tmp_path: Path) -> None:
     spec = dataclasses.replace(SPEC, kind="artifact", what="litert-fp32", build=str(tmp_path))
     side = Worker(spec, tmp_path / "log")
     try:
-        with pytest.raises(SideFailed, match="there is no build"):
+        with pytest.raises(SideFailed, match="`igf export` writes it"):
             side.load()
     finally:
         side.close()
@@ -173,3 +174,20 @@ def test_artifacts_are_chosen_by_name(healthy_build: Path) -> None:
     assert (one.kind, one.name, one.threads, one.size) == ("artifact", "fake-w8", 2, (96, 96))
     with pytest.raises(ValueError, match="no artifact 'fake-w9'; it has fake-fp32, fake-fp16"):
         artifact_specs(manifest, base, ["fake-w9"])
+
+
+def test_coefficients_are_applied_to_the_whole_frame(
+    healthy_build: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = eager_spec(healthy_build, None, Path("cache"), (64, 96), 1)
+    (spec,) = applied_specs(load_manifest(healthy_build), base, (128, 192), ["fake-w8"])
+    assert (spec.name, spec.kind) == ("fake-w8 + 192x128", "applied")
+    assert Spec.from_json(json.loads(json.dumps(dataclasses.asdict(spec)))) == spec
+    red = np.zeros((1, 16, 24, 4), np.float32)
+    red[..., 0] = 1.0
+    monkeypatch.setattr(calls, "_artifact", lambda spec: Prepared("fake", 64 * 96, lambda: lambda: [red]))
+    prepared = prepare(spec)
+    (alpha,) = prepared.load()()
+    assert prepared.pixels == 128 * 192
+    wanted = np.rint(resize(photograph((64, 96)).guidance, (128, 192))[..., 0] * 255.0)
+    np.testing.assert_array_equal(alpha, wanted.astype(np.uint8))

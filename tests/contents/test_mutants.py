@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from igf_mobile import composites, gates, pipeline
+from igf_mobile import composites, gates
 from igf_mobile.backends import litert
 from igf_mobile.checkpoint import CheckpointInfo, save_checkpoint
 from igf_mobile.composites import load_composites
@@ -23,6 +23,10 @@ from igf_mobile.images import resize, write_alpha, write_image
 from igf_mobile.manifest import load_manifest, save_manifest
 from igf_mobile.model import Generator
 from igf_mobile.parity import Tolerance, load_tolerances
+from igf_mobile.pipeline import measure
+from igf_mobile.pipeline.export import export_build
+from igf_mobile.pipeline.jobs import wanted_jobs
+from igf_mobile.pipeline.verify import verify_build
 
 SIZE = (64, 64)
 FILE = "igf-test-litert-w8a8.tflite"
@@ -54,10 +58,10 @@ def small(trained_like: Generator, tmp_path_factory: pytest.TempPathFactory) -> 
         (folder / "index.json").write_text(json.dumps([{"name": sample.name} for sample in samples]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(composites, "FOLDERS", folders)
-        patch.setattr(pipeline, "load_samples", list)  # they are matted at 512 x 512
-        patch.setattr(pipeline, "_ITERATIONS", 3)
-        wanted = pipeline.jobs(["litert"], ["w8a8"])
-        manifest = pipeline.export_build(checkpoint, root / "build", wanted, SIZE, progress=lambda _: None)
+        patch.setattr(measure, "load_samples", list)  # they are matted at 512 x 512
+        patch.setattr(measure, "_ITERATIONS", 3)
+        wanted = wanted_jobs(["litert"], ["w8a8"])
+        manifest = export_build(checkpoint, root / "build", wanted, SIZE, progress=lambda _: None)
         gates.write_tolerances(root / "tolerances.json", manifest)
         yield Small(root / "build", checkpoint, load_tolerances(root / "tolerances.json"))
 
@@ -86,7 +90,7 @@ def failures_of(small: Small, folder: Path) -> list[str]:
         for r in manifest.artifacts
     )
     save_manifest(dataclasses.replace(manifest, artifacts=records), folder)
-    return pipeline.verify_build(folder, small.checkpoint, small.tolerances, progress=lambda _: None)[1]
+    return verify_build(folder, small.checkpoint, small.tolerances, progress=lambda _: None)[1]
 
 
 def tree_of(path: Path) -> Any:

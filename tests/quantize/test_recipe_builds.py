@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
-from igf_mobile import gates, pipeline
+from igf_mobile import gates
 from igf_mobile.backends.base import Backend
 from igf_mobile.files import sha256_of
 from igf_mobile.manifest import Manifest, load_manifest, save_manifest
 from igf_mobile.parity import Tolerance, load_tolerances
+from igf_mobile.pipeline.export import export_build
+from igf_mobile.pipeline.jobs import wanted_jobs
+from igf_mobile.pipeline.verify import verify_build
 from igf_mobile.recipes import Recipe
 
 SMALL = (96, 96)
@@ -32,12 +35,12 @@ def tolerances(healthy_build: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def export(fake: Any, folder: Path, recipe: Recipe = RECIPE) -> Manifest:
-    wanted = pipeline.jobs(["fake"], None, recipe)
-    return pipeline.export_build(fake.checkpoint, folder, wanted, SMALL, progress=lambda text: None)
+    wanted = wanted_jobs(["fake"], None, recipe)
+    return export_build(fake.checkpoint, folder, wanted, SMALL, progress=lambda text: None)
 
 
 def verify(fake: Any, folder: Path, tolerances: list[Tolerance]) -> list[str]:
-    return pipeline.verify_build(folder, fake.checkpoint, tolerances, progress=lambda text: None)[1]
+    return verify_build(folder, fake.checkpoint, tolerances, progress=lambda text: None)[1]
 
 
 def test_it_is_exported_beside_what_is_there(fake: Any, build: Path, tolerances: list[Tolerance]) -> None:
@@ -65,11 +68,11 @@ def test_a_second_export_has_nothing_to_do_and_another_recipe_has(fake: Any, bui
 
 def test_an_export_without_the_recipe_keeps_its_artifact(fake: Any, build: Path) -> None:
     export(fake, build)
-    wanted = pipeline.jobs(["fake"], ["fp32"])
-    pipeline.export_build(fake.checkpoint, build, wanted, SMALL, progress=lambda text: None)
+    wanted = wanted_jobs(["fake"], ["fp32"])
+    export_build(fake.checkpoint, build, wanted, SMALL, progress=lambda text: None)
     assert load_manifest(build).find("fake", "heads") is not None
     (build / "recipes" / "heads.json").unlink()
-    pipeline.export_build(fake.checkpoint, build, wanted, SMALL, progress=lambda text: None)
+    export_build(fake.checkpoint, build, wanted, SMALL, progress=lambda text: None)
     assert load_manifest(build).find("fake", "heads") is None
 
 

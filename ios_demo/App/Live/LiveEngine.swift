@@ -9,6 +9,8 @@ struct LiveStatistics: Sendable {
     var inferenceMs = 0.0
     var applyMs = 0.0
     var compositeMs = 0.0
+    /// The next frame's weak mask.
+    var maskMs = 0.0
     var dropped = 0
     var message: String? = "looking for a person; or draw over what to keep"
 }
@@ -79,15 +81,17 @@ actor LiveEngine {
         let prepared = time.nowMs()
         let matte = try await matting.run()
         let inferred = time.nowMs()
-        source.note(alpha: matte.alpha)
         try await renderer.apply(matte.coefficients, to: picture)
         let applied = time.nowMs()
+        source.note(alpha: try matte.alpha(of: guidance))
+        let noted = time.nowMs()
         guard let drawable = await nextDrawable(picture) else { return }
         try await renderer.composite(picture, showing: drawable, drawable.texture)
         statistics.convertMs = prepared - start
         statistics.inferenceMs = inferred - prepared
         statistics.applyMs = applied - inferred
-        statistics.compositeMs = time.nowMs() - applied
+        statistics.compositeMs = time.nowMs() - noted
+        statistics.maskMs = noted - applied
         statistics.message = nil
     }
 }

@@ -5,7 +5,7 @@ import IGFCore
 /// A Core ML package on one choice of compute units.
 ///
 /// Inputs and outputs are allocated once: the prediction writes into the output backings, and is over when
-/// both were read back. One caller at a time.
+/// all were read back. One caller at a time.
 final class CoreMLMatting: Matting, @unchecked Sendable {
     let artifact: ArtifactRecord
     let residency: Residency
@@ -35,8 +35,9 @@ final class CoreMLMatting: Matting, @unchecked Sendable {
     func run() async throws -> Matte {
         let output = try await model.prediction(from: provider, options: options)
         return Matte(
-            alpha: try read(TensorName.alpha, ChannelOrder.alpha, from: output),
-            coefficients: try read(TensorName.coefficients, ChannelOrder.coefficients, from: output)
+            alpha: try artifact.alpha.map { try read($0, ChannelOrder.alpha, from: output) },
+            coefficients: try read(
+                artifact.output(TensorName.coefficients), ChannelOrder.coefficients, from: output)
         )
     }
 
@@ -46,11 +47,11 @@ final class CoreMLMatting: Matting, @unchecked Sendable {
     }
 
     /// From the provider and not from the backing: Core ML may decline a backing and hand out its own array.
-    private func read(_ name: String, _ channels: [String], from output: any MLFeatureProvider) throws -> Planes {
-        guard let array = output.featureValue(for: name)?.multiArrayValue else {
-            throw IGFError("\(artifact.file) gave no \(name)")
+    private func read(_ spec: TensorSpec, _ channels: [String], from output: any MLFeatureProvider) throws -> Planes {
+        guard let array = output.featureValue(for: spec.name)?.multiArrayValue else {
+            throw IGFError("\(artifact.file) gave no \(spec.name)")
         }
-        return try array.planes(channels, as: artifact.output(name))
+        return try array.planes(channels, as: spec)
     }
 
     private static func arrays(for specs: [TensorSpec]) throws -> [String: MLMultiArray] {

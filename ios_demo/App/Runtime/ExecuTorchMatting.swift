@@ -48,7 +48,7 @@ import IGFCore
                     "\(artifact.file) gave \(outputs.count) outputs, the manifest says \(artifact.outputs.count)")
             }
             return Matte(
-                alpha: try read(TensorName.alpha, ChannelOrder.alpha, from: outputs),
+                alpha: try artifact.alpha.map { try read($0.name, ChannelOrder.alpha, from: outputs) },
                 coefficients: try read(TensorName.coefficients, ChannelOrder.coefficients, from: outputs)
             )
         }

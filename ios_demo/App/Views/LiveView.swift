@@ -50,6 +50,7 @@ struct LiveView: View {
         let parts = [
             ("convert", statistics.convertMs), ("inference", statistics.inferenceMs),
             ("apply", statistics.applyMs), ("composite", statistics.compositeMs),
+            ("mask", statistics.maskMs),
         ]
         let times = parts.map { "\($0.0) \(String(format: "%.1f", $0.1))" }.joined(separator: " · ")
         return "\(times) ms\n\(statistics.dropped) frames dropped while busy"

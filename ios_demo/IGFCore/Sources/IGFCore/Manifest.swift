@@ -35,6 +35,9 @@ public struct ArtifactRecord: Codable, Equatable, Sendable {
         try find(name, in: outputs, kind: "output")
     }
 
+    /// Nil where the artifact ends at the coefficients.
+    public var alpha: TensorSpec? { outputs.first { $0.name == TensorName.alpha } }
+
     private func find(_ name: String, in specs: [TensorSpec], kind: String) throws -> TensorSpec {
         guard let spec = specs.first(where: { $0.name == name }) else {
             let names = specs.map(\.name).joined(separator: ", ")
@@ -100,11 +103,11 @@ extension ArtifactRecord {
             }
         }
         for name in [TensorName.guidance, TensorName.weakMask] { _ = try input(name) }
-        for name in [TensorName.alpha, TensorName.coefficients] { _ = try output(name) }
+        _ = try output(TensorName.coefficients)
     }
 }
 
-/// The tensors every artifact has.
+/// The tensors of an artifact; one that ends at the coefficients has no alpha.
 public enum TensorName {
     public static let guidance = "guidance"
     public static let weakMask = "weak_mask"

@@ -1,13 +1,18 @@
 /// What an artifact gives for one picture.
 public struct Matte: Equatable, Sendable {
-    /// One plane in [0,1].
-    public let alpha: Planes
+    /// One plane in [0,1]; nil from an artifact that ends at the coefficients.
+    public let alpha: Planes?
     /// A for red, green, blue, then B, at a lower resolution.
     public let coefficients: Planes
 
-    public init(alpha: Planes, coefficients: Planes) {
+    public init(alpha: Planes?, coefficients: Planes) {
         self.alpha = alpha
         self.coefficients = coefficients
+    }
+
+    /// The artifact's alpha, or the coefficients applied to the picture it ran on: 3 planes, red, green, blue.
+    public func alpha(of guidance: Planes) throws -> Planes {
+        try alpha ?? applyCoefficients(coefficients, to: guidance)
     }
 }
 
@@ -47,7 +52,7 @@ public struct Residency: Equatable, Sendable {
 
 /// A loaded artifact: packed inputs in, outputs read back.
 ///
-/// `prepare` is what the report calls convert, `run` what it calls inference: it ends when both outputs can
+/// `prepare` is what the report calls convert, `run` what it calls inference: it ends when every output can
 /// be read by the CPU.
 public protocol Matting: Sendable {
     var artifact: ArtifactRecord { get }

@@ -131,7 +131,7 @@ public enum PowerSource: String, Codable, Sendable {
 
 /// The parts of a frame that are timed apart.
 public enum Stage: String, Codable, Sendable, CaseIterable {
-    /// One call of the runtime, inputs in place, to the end of reading back both outputs.
+    /// One call of the runtime, inputs in place, to the end of reading back every output.
     case inference
     /// Camera pixels to input tensors.
     case convert

@@ -23,9 +23,11 @@ public struct Parity: Codable, Equatable, Sendable {
 
     /// Hold `matte` to the golden case.
     ///
+    /// An artifact without an alpha has its coefficients applied to the golden picture here.
+    ///
     /// Throws `IGFError` when the alpha has another size than the golden one.
     public init(of matte: Matte, against golden: GoldenCase, limit: GoldenCase.Limit) throws {
-        let alpha = matte.alpha
+        let alpha = try matte.alpha(of: golden.guidance)
         guard (alpha.channels, alpha.height, alpha.width) == (1, golden.alpha.height, golden.alpha.width) else {
             throw IGFError(
                 "alpha has \(alpha.width) x \(alpha.height) pixels, the case \(golden.name) "
@@ -47,13 +49,14 @@ public struct Parity: Codable, Equatable, Sendable {
 }
 
 extension Matte {
-    /// Both outputs have the same bits: what another processor would hardly give.
+    /// Every output has the same bits: what another processor would hardly give.
     public func isIdentical(to other: Matte) -> Bool {
         Self.haveSameBits(alpha, other.alpha) && Self.haveSameBits(coefficients, other.coefficients)
     }
 
-    private static func haveSameBits(_ one: Planes, _ other: Planes) -> Bool {
-        one.values.count == other.values.count
+    private static func haveSameBits(_ one: Planes?, _ other: Planes?) -> Bool {
+        guard let one, let other else { return one == nil && other == nil }
+        return one.values.count == other.values.count
             && zip(one.values, other.values).allSatisfy { $0.bitPattern == $1.bitPattern }
     }
 }

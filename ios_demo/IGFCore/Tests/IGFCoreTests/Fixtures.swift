@@ -40,5 +40,6 @@ enum Fixtures {
             coefficients: ramp(4, 2, 2), limits: ["coreml": ["fp16": limit]])
     }
 
-    static var matte: Matte { Matte(alpha: ramp(1, 8, 8), coefficients: ramp(4, 2, 2)) }
+    static var alpha: Planes { ramp(1, 8, 8) }
+    static var matte: Matte { Matte(alpha: alpha, coefficients: ramp(4, 2, 2)) }
 }

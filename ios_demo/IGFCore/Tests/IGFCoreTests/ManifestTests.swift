@@ -37,6 +37,21 @@ final class ManifestTests: XCTestCase {
         assertThrows("has no output mask; it has: alpha, coefficients") { _ = try manifest.artifacts[0].output("mask") }
     }
 
+    func testAnArtifactMayEndAtTheCoefficients() throws {
+        let data = try changed { $0["outputs"] = [($0["outputs"] as! [[String: Any]])[1]] }
+        let artifact = try Manifest(json: data).artifacts[0]
+        XCTAssertNil(artifact.alpha)
+        XCTAssertEqual(try artifact.output("coefficients").shape, [1, 4, 2, 2])
+        XCTAssertEqual(Fixtures.artifact().alpha?.shape, [1, 1, 8, 8])
+    }
+
+    func testAnArtifactWithoutCoefficientsIsNamed() throws {
+        let data = try changed { $0["outputs"] = [($0["outputs"] as! [[String: Any]])[0]] }
+        assertThrows("igf-8-coreml-fp16.mlpackage has no output coefficients; it has: alpha") {
+            _ = try Manifest(json: data)
+        }
+    }
+
     func testTheNhwcSizeIsNotTheNchwSize() {
         let spec = Fixtures.spec("guidance", [1, 5, 7, 3], ChannelOrder.guidance, layout: .nhwc)
         XCTAssertEqual([spec.height, spec.width], [5, 7])

@@ -87,7 +87,7 @@ final class MeasurementTests: XCTestCase {
     }
 
     func testParityThatFailsIsNotValid() async throws {
-        var alpha = Fixtures.matte.alpha
+        var alpha = Fixtures.alpha
         alpha.values[5] += 0.5
         let matte = Matte(alpha: alpha, coefficients: Fixtures.matte.coefficients)
         let run = try await measure(subject(FakeMatting(time: time, matte: matte)))
@@ -113,7 +113,7 @@ final class MeasurementTests: XCTestCase {
 
         var coefficients = Fixtures.matte.coefficients
         coefficients.values[0] = -0.0
-        let other = Matte(alpha: Fixtures.matte.alpha, coefficients: coefficients)
+        let other = Matte(alpha: Fixtures.alpha, coefficients: coefficients)
         let real = try await measure(subject(FakeMatting(time: time)), cpu: other)
         XCTAssertEqual(real.identicalToCpu, false)
         XCTAssertTrue(real.valid)

@@ -10,23 +10,23 @@ final class ParityTests: XCTestCase {
     }
 
     func testTheGoldenAlphaPasses() throws {
-        let result = try parity(alpha: Fixtures.matte.alpha)
+        let result = try parity(alpha: Fixtures.alpha)
         XCTAssertTrue(result.passed)
         XCTAssertEqual(result.alphaMaxAbs, 0)
         XCTAssertEqual(result.case, "fixture")
     }
 
     func testEachLimitCounts() throws {
-        var one = Fixtures.matte.alpha
+        var one = Fixtures.alpha
         one.values[0] += 0.02
         XCTAssertFalse(try parity(alpha: one).passed, "one value too far, the mean is fine")
-        var all = Fixtures.matte.alpha
+        var all = Fixtures.alpha
         for index in all.values.indices { all.values[index] += 0.002 }
         XCTAssertFalse(try parity(alpha: all).passed, "no value too far, the mean is")
     }
 
     func testNaNFailsWhereverItIs() throws {
-        var alpha = Fixtures.matte.alpha
+        var alpha = Fixtures.alpha
         alpha.values[3] = .nan
         let result = try parity(alpha: alpha)
         XCTAssertFalse(result.passed)
@@ -34,7 +34,7 @@ final class ParityTests: XCTestCase {
         XCTAssertNil(result.alphaMaxAbs)
         var coefficients = Fixtures.matte.coefficients
         coefficients.values[0] = .infinity
-        XCTAssertFalse(try parity(alpha: Fixtures.matte.alpha, coefficients: coefficients).passed)
+        XCTAssertFalse(try parity(alpha: Fixtures.alpha, coefficients: coefficients).passed)
     }
 
     func testAConstantFailsEvenWithinTheLimits() throws {

@@ -88,8 +88,12 @@ final class SessionTests: XCTestCase {
         for artifact in artifacts {
             try artifact.verify(at: build.appendingPathComponent(artifact.file))
             _ = try golden.limit(of: artifact)
-            let alpha = try artifact.output(TensorName.alpha)
-            XCTAssertEqual([alpha.height, alpha.width], [golden.alpha.height, golden.alpha.width])
+            for (spec, planes) in [
+                (artifact.alpha, golden.alpha), (try artifact.output(TensorName.coefficients), golden.coefficients),
+            ] {
+                guard let spec else { continue }
+                XCTAssertEqual([spec.height, spec.width], [planes.height, planes.width])
+            }
         }
         let alpha = try applyCoefficients(golden.coefficients, to: golden.guidance)
         XCTAssertLessThan(largestDistance(alpha, golden.alpha), 2e-5)

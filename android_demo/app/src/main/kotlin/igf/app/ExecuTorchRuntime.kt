@@ -8,7 +8,6 @@ import igf.core.Runtime
 import igf.core.TensorSpec
 import igf.core.UnitEvidence
 import igf.core.floatBuffer
-import java.nio.FloatBuffer
 import org.pytorch.executorch.EValue
 import org.pytorch.executorch.Module
 import org.pytorch.executorch.Tensor
@@ -38,11 +37,12 @@ class ExecuTorchRuntime : Runtime {
 private class ExecuTorchMatting(private val artifact: Artifact, private val module: Module) : Matting {
     override val guidance = floatBuffer(artifact.guidance)
     override val weakMask = floatBuffer(artifact.weakMask)
-    override val alpha = floatBuffer(artifact.alpha)
-    override val coefficients = floatBuffer(artifact.coefficients)
 
     // By position, in the manifest's order: ExecuTorch does not keep names.
     private val inputs = artifact.inputs.map { EValue.from(tensor(it)) }.toTypedArray()
+    private val outputs = artifact.outputs.map { it to floatBuffer(it) }
+    override val alpha = artifact.alpha?.let(outputs.toMap()::get)
+    override val coefficients = outputs.toMap().getValue(artifact.coefficients)
 
     override val evidence: UnitEvidence = module.getMethodMetadata(ExecuTorchRuntime.METHOD).backends.orEmpty().toList().let {
         if (it == listOf("XnnpackBackend")) UnitEvidence("cpu", "the program delegates to XnnpackBackend alone")
@@ -51,10 +51,9 @@ private class ExecuTorchMatting(private val artifact: Artifact, private val modu
 
     override fun run() {
         val results = module.forward(*inputs)
-        artifact.outputs.forEachIndexed { index, spec ->
+        outputs.forEachIndexed { index, (spec, buffer) ->
             val values = results[index].toTensor().dataAsFloatArray
             if (values.size != spec.size) throw IgfException("${spec.name} has ${values.size} values, manifest.json says ${spec.shape}")
-            val buffer = buffer(spec)
             buffer.rewind()
             buffer.put(values)
         }
@@ -62,12 +61,8 @@ private class ExecuTorchMatting(private val artifact: Artifact, private val modu
 
     override fun close() = module.destroy()
 
-    private fun tensor(spec: TensorSpec) = Tensor.fromBlob(buffer(spec), LongArray(4) { spec.shape[it].toLong() })
-
-    private fun buffer(spec: TensorSpec): FloatBuffer = when (spec.name) {
-        artifact.guidance.name -> guidance
-        artifact.weakMask.name -> weakMask
-        artifact.alpha.name -> alpha
-        else -> coefficients
+    private fun tensor(spec: TensorSpec): Tensor {
+        val buffer = if (spec.name == artifact.guidance.name) guidance else weakMask
+        return Tensor.fromBlob(buffer, LongArray(4) { spec.shape[it].toLong() })
     }
 }

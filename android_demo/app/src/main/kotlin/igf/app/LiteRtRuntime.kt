@@ -10,7 +10,6 @@ import igf.core.TensorSpec
 import igf.core.UnitEvidence
 import igf.core.floatBuffer
 import java.io.File
-import java.nio.FloatBuffer
 import org.tensorflow.lite.Delegate
 import org.tensorflow.lite.Interpreter
 import org.tensorflow.lite.gpu.GpuDelegate
@@ -50,10 +49,10 @@ private class LiteRtMatting(
 ) : Matting {
     override val guidance = floatBuffer(artifact.guidance)
     override val weakMask = floatBuffer(artifact.weakMask)
-    override val alpha = floatBuffer(artifact.alpha)
-    override val coefficients = floatBuffer(artifact.coefficients)
-    private val inputs = mapOf<String, Any>(artifact.guidance.name to guidance, artifact.weakMask.name to weakMask)
-    private val outputs = mapOf<String, Any>(artifact.alpha.name to alpha, artifact.coefficients.name to coefficients)
+    private val inputs = mapOf(artifact.guidance.name to guidance, artifact.weakMask.name to weakMask)
+    private val outputs = artifact.outputs.associate { it.name to floatBuffer(it) }
+    override val alpha = artifact.alpha?.let { outputs[it.name] }
+    override val coefficients = outputs.getValue(artifact.coefficients.name)
 
     override val evidence = when (unit) {
         ComputeUnit.CPU -> UnitEvidence("cpu", "no delegate but XNNPACK was asked for")
@@ -66,13 +65,13 @@ private class LiteRtMatting(
         for (spec in listOf(artifact.guidance, artifact.weakMask)) {
             check(spec, interpreter.getInputTensorFromSignature(spec.name, null).shape())
         }
-        for (spec in listOf(artifact.alpha, artifact.coefficients)) {
+        for (spec in artifact.outputs) {
             check(spec, interpreter.getOutputTensorFromSignature(spec.name, null).shape())
         }
     }
 
     override fun run() {
-        for (buffer in arrayOf<FloatBuffer>(guidance, weakMask, alpha, coefficients)) buffer.rewind()
+        for (buffer in inputs.values + outputs.values) buffer.rewind()
         interpreter.runSignature(inputs, outputs)
     }
 

@@ -12,6 +12,7 @@ import igf.core.Matting
 import igf.core.Plane
 import igf.core.WeakMask
 import igf.core.YuvFrame
+import igf.core.matte
 import igf.core.pack
 import igf.core.timed
 import igf.core.unpack
@@ -29,7 +30,7 @@ class MattedFrame(
     val v: ByteBuffer,
     /** null until something was drawn. */
     val coefficients: Coefficients?,
-    /** Stage -> ms so far: convert, inference. */
+    /** Stage -> ms so far: convert, inference, mask (the next one's). */
     val stagesMs: Map<String, Double>,
 )
 
@@ -96,11 +97,16 @@ class LivePipeline(
         val coefficients = nextMask()?.let { current ->
             pack(artifact.weakMask, current, artifact.weakMask.channels.single(), matting.weakMask)
             stages["inference"] = clock.timed(matting::run).first
-            mask = WeakMask.fromAlpha(unpack(artifact.alpha, matting.alpha, artifact.alpha.channels.single()), current)
-            Coefficients.unpack(artifact.coefficients, matting.coefficients)
+            val (maskMs, matte) = clock.timed { matting.matte(artifact, ::picture) }
+            stages["mask"] = maskMs
+            mask = WeakMask.fromAlpha(matte.alpha, current)
+            matte.coefficients
         }
         show(MattedFrame(image.width, image.height, rotation, textures[0], textures[1], textures[2], coefficients, stages))
     }
+
+    /** What the network sees of the frame. */
+    private fun picture(): List<Plane> = listOf("red", "green", "blue").map { unpack(artifact.guidance, matting.guidance, it) }
 
     private fun copy(planes: List<BytePlane>) {
         if (textures.map { it.capacity() } != planes.map { it.width * it.height }) {

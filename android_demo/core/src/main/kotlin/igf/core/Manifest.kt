@@ -63,7 +63,9 @@ data class Artifact(
 ) {
     val guidance: TensorSpec get() = find(inputs, "guidance")
     val weakMask: TensorSpec get() = find(inputs, "weak_mask")
-    val alpha: TensorSpec get() = find(outputs, "alpha")
+
+    /** null where the artifact ends at the coefficients. */
+    val alpha: TensorSpec? get() = outputs.firstOrNull { it.name == "alpha" }
     val coefficients: TensorSpec get() = find(outputs, "coefficients")
 
     /** @throws IgfException unless [content] is the file that the manifest describes. */

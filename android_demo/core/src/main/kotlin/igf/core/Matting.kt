@@ -28,16 +28,16 @@ interface Matting : Closeable {
     val guidance: FloatBuffer
     val weakMask: FloatBuffer
 
-    /** The output tensors; they hold the last run's result. */
-    val alpha: FloatBuffer
+    /** The output tensors; they hold the last run's result. Without alpha where the artifact ends at the coefficients. */
+    val alpha: FloatBuffer?
     val coefficients: FloatBuffer
     val evidence: UnitEvidence
 
-    /** One inference, to the end of reading back both outputs. */
+    /** One inference, to the end of reading back every output. */
     fun run()
 }
 
-/** Both outputs, copied and unpacked. */
+/** Alpha at the network's size and the coefficients, copied and unpacked. */
 class Matte(val alpha: Plane, val coefficients: Coefficients) {
     /** Whether every value has the same bits. */
     fun isIdentical(other: Matte): Boolean =
@@ -50,8 +50,13 @@ fun Matting.fill(artifact: Artifact, case: GoldenCase) {
     pack(artifact.weakMask, case.weakMask, artifact.weakMask.channels.single(), weakMask)
 }
 
-/** The last run's result. */
-fun Matting.matte(artifact: Artifact) = Matte(
-    unpack(artifact.alpha, alpha, artifact.alpha.channels.single()),
-    Coefficients.unpack(artifact.coefficients, coefficients),
-)
+/**
+ * The last run's result; an artifact that ends at the coefficients has them applied here, outside of its time.
+ *
+ * @param picture red, green and blue in [0,1] of what it ran on, at the network's size; asked for only then.
+ */
+fun Matting.matte(artifact: Artifact, picture: () -> List<Plane>): Matte {
+    val unpacked = Coefficients.unpack(artifact.coefficients, coefficients)
+    val whole = artifact.alpha?.let { unpack(it, checkNotNull(alpha), it.channels.single()) }
+    return Matte(whole ?: unpacked.apply(picture()), unpacked)
+}

@@ -109,7 +109,7 @@ class Session(
         subject(cpu).load().use { matting ->
             matting.fill(item.artifact, golden)
             matting.run()
-            matting.matte(item.artifact).also { cpuMattes[item.artifact.file] = it }
+            matting.matte(item.artifact) { golden.guidance }.also { cpuMattes[item.artifact.file] = it }
         }
     } catch (error: Exception) {
         withoutCpu(item, error)

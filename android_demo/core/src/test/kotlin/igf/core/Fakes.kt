@@ -13,7 +13,7 @@ class FakeClock : Clock {
     }
 }
 
-/** Gives the golden outputs whatever comes in, [ms] per call on [clock]; [spoil] changes alpha. */
+/** Gives the golden outputs whatever comes in, [ms] per call on [clock]; [spoil] changes alpha, or the coefficients where there is no alpha. */
 class FakeMatting(
     private val artifact: Artifact,
     private val golden: GoldenCase,
@@ -23,7 +23,7 @@ class FakeMatting(
 ) : Matting {
     override val guidance = floatBuffer(artifact.guidance)
     override val weakMask = floatBuffer(artifact.weakMask)
-    override val alpha = floatBuffer(artifact.alpha)
+    override val alpha = artifact.alpha?.let(::floatBuffer)
     override val coefficients = floatBuffer(artifact.coefficients)
     override val evidence = UnitEvidence("unknown", "a fake")
     var calls = 0
@@ -35,12 +35,12 @@ class FakeMatting(
     }
 
     private fun fillOutputs() {
-        pack(artifact.alpha, golden.alpha, "alpha", alpha)
+        alpha?.let { pack(artifact.alpha!!, golden.alpha, "alpha", it) }
         val values = golden.coefficients.values
         for ((channel, name) in artifact.coefficients.channels.withIndex()) {
             pack(artifact.coefficients, Plane(16, 16, FloatArray(256) { values[4 * it + channel] }), name, coefficients)
         }
-        spoil(alpha)
+        spoil(alpha ?: coefficients)
     }
 
     override fun close() {

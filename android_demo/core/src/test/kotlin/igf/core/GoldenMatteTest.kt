@@ -37,7 +37,7 @@ class GoldenMatteTest {
             FakeMatting(artifact, golden, FakeClock()).use { matting ->
                 matting.fill(artifact, golden)
                 matting.run()
-                val matte = matting.matte(artifact)
+                val matte = matting.matte(artifact) { error("alpha is one of the outputs") }
                 assertEquals(0f, distance(matte.alpha), 0f)
                 assertTrue(matte.coefficients.values.contentEquals(golden.coefficients.values))
                 val green = unpack(artifact.guidance, matting.guidance, "green")

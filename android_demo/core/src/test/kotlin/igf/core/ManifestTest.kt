@@ -1,6 +1,7 @@
 package igf.core
 
 import org.junit.Assert.assertEquals
+import org.junit.Assert.assertNull
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
@@ -10,11 +11,13 @@ class ManifestTest {
         """{"name": "$name", "shape": $shape, "layout": "$layout", "dtype": "$dtype", "minimum": 0.0, "maximum": 1.0,
             "channels": $channels}"""
 
-    private fun text(guidance: String = tensor("guidance", "[1, 8, 8, 3]", "NHWC", "[\"red\", \"green\", \"blue\"]"), version: Int = 1) =
+    private fun text(
+        guidance: String = tensor("guidance", "[1, 8, 8, 3]", "NHWC", "[\"red\", \"green\", \"blue\"]"), version: Int = 1, outputs: String = "",
+    ) =
         """{"schema_version": $version, "name": "igf", "version": "0.1", "checkpoint": {"sha256": "${"c".repeat(64)}"},
             "artifacts": [{"file": "a.tflite", "sha256": "${sha256(CONTENT)}", "bytes": 3, "backend": "litert",
             "scheme": "w8", "inputs": [$guidance, ${tensor("weak_mask", "[1, 8, 8, 1]", "NHWC", "[\"mask\"]")}],
-            "outputs": []}]}"""
+            "outputs": [$outputs]}]}"""
 
     private fun parse(text: String) = Manifest.parse(text.toByteArray())
 
@@ -59,7 +62,21 @@ class ManifestTest {
             val error = assertThrows(words, IgfException::class.java) { parse(text) }
             assertTrue(error.message!!, words in error.message!!)
         }
-        assertThrows(IgfException::class.java) { parse(text()).artifacts.single().alpha }
+    }
+
+    @Test
+    fun anArtifactMayEndAtTheCoefficients() {
+        val coefficients = tensor("coefficients", "[1, 2, 2, 4]", "NHWC", "[\"a_red\", \"a_green\", \"a_blue\", \"b\"]")
+        val artifact = parse(text(outputs = coefficients)).artifacts.single()
+        assertNull(artifact.alpha)
+        assertEquals(listOf(1, 2, 2, 4), artifact.coefficients.shape)
+    }
+
+    @Test
+    fun anArtifactWithoutCoefficientsIsNamed() {
+        val artifact = parse(text(outputs = tensor("alpha", "[1, 8, 8, 1]", "NHWC", "[\"alpha\"]"))).artifacts.single()
+        val error = assertThrows(IgfException::class.java) { artifact.coefficients }
+        assertEquals("a.tflite has no tensor coefficients", error.message)
     }
 
     private companion object {

@@ -23,8 +23,9 @@ fun spec(name: String, layout: Layout, height: Int, width: Int, vararg channels:
 }
 
 /** An artifact of the size of shared_vectors/matte. */
-fun artifact(layout: Layout, backend: String = "fake", scheme: String = "fp32") = Artifact(
+fun artifact(layout: Layout, backend: String = "fake", scheme: String = "fp32", outputs: List<String> = listOf("alpha", "coefficients")) = Artifact(
     "igf-$backend-$scheme.bin", "0".repeat(64), 1, backend, scheme,
     listOf(spec("guidance", layout, 64, 64, "red", "green", "blue"), spec("weak_mask", layout, 64, 64, "mask")),
-    listOf(spec("alpha", layout, 64, 64, "alpha"), spec("coefficients", layout, 16, 16, "a_red", "a_green", "a_blue", "b")),
+    listOf(spec("alpha", layout, 64, 64, "alpha"), spec("coefficients", layout, 16, 16, "a_red", "a_green", "a_blue", "b"))
+        .filter { it.name in outputs },
 )

@@ -1,0 +1,137 @@
+"""What decides an artifact, hashed: the same key means that there is nothing to build again."""
+
+import hashlib
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import igf_mobile
+from igf_mobile import backends, composites, recipes
+from igf_mobile.checkpoint import CheckpointInfo
+from igf_mobile.errors import DamagedFile
+from igf_mobile.files import sha256_of, size_of
+from igf_mobile.manifest import SCHEMA_VERSION, ArtifactRecord, FileRecord, Manifest, load_manifest
+from igf_mobile.pipeline.jobs import Job
+
+NOT_MEASURED = "not run: not measured yet"
+
+_NOT_DECIDING = (
+    "budget",
+    "cli",
+    "compare",
+    "device_case",
+    "device_checks",
+    "device_fixture",
+    "device_plots",
+    "device_reader",
+    "device_report",
+    "device_section",
+    "devices",
+    "discriminator",
+    "distributed",
+    "doctor",
+    "gates",
+    "inside",
+    "losses",
+    "profile_cli",
+    "report",
+    "report_contents",
+    "report_pictures",
+    "report_plots",
+    "train",
+    "training_log",
+    "training_probe",
+    "training_state",
+    "vectors",
+)
+"""Modules whose change leaves artifacts and measurements as they are."""
+
+
+def file_metadata(manifest: Manifest, job: Job) -> dict[str, str]:
+    """What is written into every artifact."""
+    metadata = {
+        "name": manifest.name,
+        "version": manifest.version,
+        "licence": manifest.licence,
+        "checkpoint_sha256": manifest.checkpoint.sha256,
+        "scheme": job.scheme,
+    }
+    if job.scheme == "w8a8" or (job.recipe and job.recipe.uses(recipes.STATIC)):
+        metadata["calibration_sha256"] = manifest.calibration.sha256
+        if manifest.ranges is not None:
+            metadata["calibration_sha256"] = manifest.ranges.calibration_sha256
+            metadata["ranges_sha256"] = manifest.ranges.sha256
+            metadata["ranges_origin"] = f"{manifest.ranges.origin}, {manifest.ranges.observer}"
+    if job.recipe:
+        metadata["recipe_sha256"] = job.recipe.sha256
+    return metadata
+
+
+def new_manifest(
+    checkpoint: Path, info: CheckpointInfo, size: tuple[int, int], coefficients_only: bool = False
+) -> Manifest:
+    """A build's manifest before it holds anything."""
+
+    def record(path: Path) -> FileRecord:
+        return FileRecord(path.name, sha256_of(path), size_of(path))
+
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=info.name,
+        version=info.version,
+        licence=info.licence,
+        checkpoint=record(Path(checkpoint)),
+        size=size,
+        calibration=record(composites.FOLDERS["calibration"]),
+        proof=record(composites.FOLDERS["proof"]),
+        tools=tool_versions(),
+        artifacts=(),
+        coefficients_only=coefficients_only,
+    )
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of Python and of every distribution that decides the bytes of an artifact."""
+    versions = {"python": platform.python_version()}
+    for name in sorted({package for b in backends.names() for package in backends.get(b).packages}):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "absent"
+    return versions
+
+
+def key_of(job: Job, manifest: Manifest) -> str:
+    """Hash of what decides an artifact and its measurements: inputs, tools and our own code."""
+    backend = backends.get(job.backend)
+    package = Path(igf_mobile.__file__).parent
+    code = [path for path in sorted(package.glob("*.py")) if path.stem not in _NOT_DECIDING]
+    code += [*sorted((package / "pipeline").glob("*.py")), backends.source(job.backend)]
+    parts = {
+        "job": job.name,
+        "metadata": file_metadata(manifest, job),
+        "size": manifest.size,
+        "coefficients_only": manifest.coefficients_only,
+        "proof": manifest.proof.sha256,
+        "tools": {name: manifest.tools[name] for name in ("python", *backend.packages)},
+        "code": [sha256_of(path) for path in code],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def previous(folder: Path) -> Manifest | None:
+    """The manifest that is in the folder; None where there is none that can be read."""
+    try:
+        return load_manifest(folder)
+    except DamagedFile:
+        return None
+
+
+def current(old: Manifest | None, job: Job, key: str, folder: Path) -> ArtifactRecord | None:
+    """The record of an artifact that need not be built again."""
+    record = old.find(job.backend, job.scheme) if old else None
+    if record is None or record.key != key or record.ran_on == NOT_MEASURED:
+        return None
+    path = folder / record.file
+    return record if path.exists() and sha256_of(path) == record.sha256 else None
