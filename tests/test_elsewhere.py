@@ -36,7 +36,8 @@ def test_a_step_is_both_heads_scales() -> None:
     table = {
         "head.parts.0:conv2d": (-1.28, 1.27),
         "head.parts.1:conv2d": (-0.64, 0.635),
-        "stem:add": (0.0, 9.0),
+        "head.parts.1:input": (0.0, 1.0),
+        "head:add": (-1.0, 1.0),
     }
     assert head_step(Ranges("mse", "", "", table)) == pytest.approx(0.015)
 

@@ -6,6 +6,7 @@ a block of the guidance, its alpha is b = A . m + B and its slope A = 4 b (1 - b
 (`model.Generator.corrected`), and the start is the same float arithmetic in both runs.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,8 @@ from igf_mobile.two_colour import COEFFICIENT_STRIDE
 
 FloatArray = NDArray[np.float32]
 
-_HEADS = "head.parts."
+_HEADS = re.compile(r"head\.parts\.\d+:conv2d")
+"""Their sites."""
 _LEAST_GATE = 0.01
 """Below it a block is all foreground or background and its slope next to nothing; what it was made from is lost."""
 _CHANGED = 0.05
@@ -76,7 +78,7 @@ class Apart:
 
 def head_step(ranges: Ranges) -> float:
     """One step of the corrections: the sum of the heads' int8 scales."""
-    return sum(grid(*limits)[0] for site, limits in ranges.table.items() if site.startswith(_HEADS))
+    return sum(grid(*limits)[0] for site, limits in ranges.table.items() if _HEADS.fullmatch(site))
 
 
 def of_build(manifest: Manifest, folder: Path, guidances: Sequence[FloatArray]) -> Heads | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import nn
 from torch.fx import Node
 
 from igf_mobile import backends
@@ -15,8 +16,8 @@ from igf_mobile import ranges as ranges_module
 from igf_mobile.checkpoint import load_checkpoint
 from igf_mobile.contents.layers import Grid, Layer
 from igf_mobile.errors import DamagedFile, IgfError
-from igf_mobile.graph import Layout, fold_batch_norms
-from igf_mobile.layers import FloatArray, identify, is_layer, layer_weights
+from igf_mobile.graph import ExportGraph, Layout
+from igf_mobile.layers import identify, is_layer, layer_weights
 from igf_mobile.manifest import Manifest
 from igf_mobile.model import Generator
 from igf_mobile.pt2e_ranges import RESIZED
@@ -46,20 +47,31 @@ class SharedGrids:
 
     def __init__(self, model: Generator, ranges: Ranges) -> None:
         """Of a model in eval mode and the table that its artifacts were to be made from."""
-        graph = trace(fold_batch_norms(model).hourglass)
-        sites = activation_sites(graph, "")
-        self._model = model
-        self._weights: dict[Layout, dict[str, FloatArray]] = {}
-        self.rows: dict[str, _Row] = {}
-        for node in graph.graph.nodes:
-            if node.target is not CONVOLUTION:
-                continue
-            source, weight = node.args[:2]
-            assert isinstance(source, Node) and isinstance(weight, Node)
-            # what is added before the ReLU has its range where it is added
-            written = next(iter(node.users)) if is_fused(node) else node
-            row = _Row(ranges[sites.of[source]], times_resized(source), ranges[sites.of[written]])
-            self.rows[str(weight.target).removesuffix(".weight")] = row
+        self._model, self._ranges = model, ranges
+        self._rows: dict[Layout, dict[str, _Row]] = {}
+
+    def rows(self, layout: Layout) -> dict[str, _Row]:
+        """Convolution -> its ranges, in the form of the graph that exporters of this layout take."""
+        if layout not in self._rows:
+            hourglass = ExportGraph(self._model, layout).model.hourglass
+            assert isinstance(hourglass, nn.Module)
+            graph = trace(hourglass, layout)
+            sites = activation_sites(graph, "")
+            rows = self._rows[layout] = {}
+            for node in graph.graph.nodes:
+                if node.target is not CONVOLUTION:
+                    continue
+                source, weight = node.args[:2]
+                assert isinstance(source, Node) and isinstance(weight, Node)
+                # what is added before the ReLU has its range where it is added
+                written = next(iter(node.users)) if is_fused(node) else node
+                limits = (
+                    self._ranges[sites.of[source]],
+                    times_resized(source),
+                    self._ranges[sites.of[written]],
+                )
+                rows[str(weight.target).removesuffix(".weight")] = _Row(*limits)
+        return self._rows[layout]
 
     def named(self, found: Sequence[Layer], layout: Layout) -> dict[str, Layer]:
         """The convolutions of a file that are the network's, by name.
@@ -67,9 +79,7 @@ class SharedGrids:
         Raises:
             IgfError: one has nobody's weights, or two have the same.
         """
-        if layout not in self._weights:
-            self._weights[layout] = layer_weights(self._model, layout)
-        names = identify([layer.weights for layer in found], self._weights[layout])
+        names = identify([layer.weights for layer in found], layer_weights(self._model, layout))
         return {n.removeprefix(_PREFIX): layer for n, layer in zip(names, found, strict=True) if is_layer(n)}
 
 
@@ -90,11 +100,12 @@ def disagreements(path: Path, backend: str, shared: SharedGrids) -> list[str]:
     if read is None:
         raise ValueError(f"nothing here reads the layers of {backend}")
     is_coreml = backend == "coreml"
-    found = shared.named(read(path), "NCHW" if is_coreml else "NHWC")
+    layout: Layout = "NCHW" if is_coreml else "NHWC"
+    found = shared.named(read(path), layout)
     if all(layer.source is None for layer in found.values()):
         raise DamagedFile(f"{path} holds no int8 convolution")
     sentences = []
-    for name, row in shared.rows.items():
+    for name, row in shared.rows(layout).items():
         if name not in found:
             sentences.append(f"{path.name}: {name}: no convolution has its weights")
             continue
