@@ -21,6 +21,7 @@ from igf_mobile.errors import GateFailed, IgfError, NotPossible
 from igf_mobile.proof import command as proof_command
 from igf_mobile.quantize import command as quantize_command
 from igf_mobile.quantize import qat_command
+from igf_mobile.terminal import stdout
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -107,14 +108,6 @@ def _fail(text: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _console() -> "Console":
-    """Standard output; wide where it is a file, so that tables keep their columns."""
-    from rich.console import Console
-
-    console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, 160))
-
-
 def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, sort_keys=True))
 
@@ -142,7 +135,7 @@ def doctor(json_: Json = False) -> None:
     table = Table("What", "Here", "Detail")
     for finding in findings:
         table.add_row(finding.what, "yes" if finding.available else "no", finding.detail)
-    _console().print(table)
+    stdout().print(table)
 
 
 @app.command()
@@ -214,8 +207,8 @@ def export(
     if json_:
         _print_json(dataclasses.asdict(manifest))
     else:
-        _console().print(_parity_table(manifest))
-        _console().print(f"{build / 'manifest.json'}  {report_path}", highlight=False)
+        stdout().print(_parity_table(manifest))
+        stdout().print(f"{build / 'manifest.json'}  {report_path}", highlight=False)
     _raise_failures(failures)
 
 
@@ -278,7 +271,7 @@ def verify(
         # What new gates will bound may be past the old ones; what is broken may not become a gate.
         _raise_failures([s for s in failures if "no tolerance for" not in s and "fell back" not in s])
         gates.write_tolerances(set_tolerances, manifest)
-        _console().print(f"wrote {set_tolerances}", highlight=False)
+        stdout().print(f"wrote {set_tolerances}", highlight=False)
         return
     spendings = spend(manifest, build, load_budget())
     failures += [s.failure for s in spendings if s.failure]
@@ -288,10 +281,10 @@ def verify(
         artifacts = dataclasses.asdict(manifest)["artifacts"]
         _print_json({"artifacts": artifacts, "failures": failures, "budget": as_json(spendings)})
     else:
-        _console().print(_parity_table(manifest))
+        stdout().print(_parity_table(manifest))
         for spending in spendings:
             if spending.unmet:
-                _console().print(spending.unmet, highlight=False, soft_wrap=True)
+                stdout().print(spending.unmet, highlight=False, soft_wrap=True)
     _raise_failures(failures)
     _screen.print(f"all gates passed for {len(manifest.artifacts)} artifacts", style="green")
 
@@ -327,9 +320,9 @@ def report(
 
     reports = [*(devices or []), *(more or [])] or stored(build)
     older = compare_files(reports, against) if against else None
-    _console().print(str(rewrite_report(build, reports, older)), highlight=False)
+    stdout().print(str(rewrite_report(build, reports, older)), highlight=False)
     for sentence in older.unmatched if older else ():
-        _console().print(f"not compared: {sentence}", markup=False, highlight=False, soft_wrap=True)
+        stdout().print(f"not compared: {sentence}", markup=False, highlight=False, soft_wrap=True)
     if older and older.regressions:
         lines = "\n".join(f"  - {sentence}" for sentence in older.regressions)
         raise GateFailed(f"{len(older.regressions)} regression(s) against older reports:\n{lines}")
@@ -406,7 +399,7 @@ def train(
         "init": str(init) if init else None,
     }
     config = preset_config(preset, str(data), str(run), **{k: v for k, v in changes.items() if v is not None})
-    _console().print(str(run_training(config, extend=extend)), highlight=False)
+    stdout().print(str(run_training(config, extend=extend)), highlight=False)
 
 
 @data_app.command("build")
@@ -447,11 +440,11 @@ def _verify_elsewhere(arch: str | None, runtime: str | None, build: Path, as_jso
     if arch:
         from igf_mobile.arm.command import verify_architecture
 
-        passed = verify_architecture(arch, build, as_json, _console(), _Steps(None))
+        passed = verify_architecture(arch, build, as_json, stdout(), _Steps(None))
         return f"{passed} runs on emulated Arm cores agree with this machine"
     from igf_mobile.oldest.command import verify_runtime
 
-    passed = verify_runtime(str(runtime), build, as_json, _console(), _Steps(None))
+    passed = verify_runtime(str(runtime), build, as_json, stdout(), _Steps(None))
     return f"{passed} artifacts agree with the current runtime in {runtime}"
 
 

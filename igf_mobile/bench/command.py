@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from igf_mobile.terminal import stdout
 
+if TYPE_CHECKING:
     from igf_mobile.bench.frame import Format
     from igf_mobile.bench.run import Tell
     from igf_mobile.bench.sides import Spec
@@ -152,7 +152,7 @@ def bench(
     if json_:
         print(json.dumps(record.as_json(run), indent=1, sort_keys=True))
         return
-    console = _console()
+    console = stdout()
     console.print(tables.latency_table(run))
     if peers or applied:
         console.print(tables.ratio_table(run))
@@ -189,7 +189,7 @@ def _compare(new: Path, old: Path, json_: bool) -> None:
     if json_:
         print(json.dumps([dataclasses.asdict(comparison) for comparison in found], indent=1, sort_keys=True))
     else:
-        _console().print(tables.comparison_table(found))
+        stdout().print(tables.comparison_table(found))
 
 
 def _profile(build: Path, artifact: str, threads: int, passes: int, json_: bool) -> None:
@@ -200,7 +200,7 @@ def _profile(build: Path, artifact: str, threads: int, passes: int, json_: bool)
     if json_:
         print(json.dumps(dataclasses.asdict(found), indent=1, sort_keys=True))
     else:
-        _console().print(tables.profile_table(found))
+        stdout().print(tables.profile_table(found))
 
 
 def _scaling(build: Path, builds: list[Path], checkpoint: Path | None, threads: int, json_: bool) -> None:
@@ -213,7 +213,7 @@ def _scaling(build: Path, builds: list[Path], checkpoint: Path | None, threads: 
     if json_:
         print(json.dumps([dataclasses.asdict(point) for point in found], indent=1, sort_keys=True))
     else:
-        _console().print(tables.scaling_table(found, threads))
+        stdout().print(tables.scaling_table(found, threads))
 
 
 def _toolchain(checkpoint: Path | None, json_: bool) -> None:
@@ -224,15 +224,7 @@ def _toolchain(checkpoint: Path | None, json_: bool) -> None:
     if json_:
         print(json.dumps([dataclasses.asdict(step) for step in found], indent=1, sort_keys=True))
     else:
-        _console().print(tables.toolchain_table(found))
-
-
-def _console() -> "Console":
-    """Standard output; wide where it is a file, so that tables keep their columns."""
-    from rich.console import Console
-
-    console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, 160))
+        stdout().print(tables.toolchain_table(found))
 
 
 def _teller() -> "Tell":

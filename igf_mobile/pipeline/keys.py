@@ -39,6 +39,7 @@ _NOT_DECIDING = (
     "report_contents",
     "report_pictures",
     "report_plots",
+    "terminal",
     "train",
     "training_log",
     "training_probe",
@@ -107,7 +108,10 @@ def key_of(job: Job, manifest: Manifest) -> str:
     backend = backends.get(job.backend)
     package = Path(igf_mobile.__file__).parent
     code = [path for path in sorted(package.glob("*.py")) if path.stem not in _NOT_DECIDING]
-    code += [*sorted((package / "pipeline").glob("*.py")), backends.source(job.backend)]
+    # `contents` reads what `pte_pack` and recipes write again.
+    for folder in ("contents", "pipeline"):
+        code += sorted((package / folder).glob("*.py"))
+    code.append(backends.source(job.backend))
     parts = {
         "job": job.name,
         "metadata": file_metadata(manifest, job),

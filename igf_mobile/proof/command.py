@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from igf_mobile.errors import GateFailed, IgfError
+from igf_mobile.terminal import stdout
 
 if TYPE_CHECKING:
     from igf_mobile.evaluate import EvalCase
@@ -130,7 +131,7 @@ def _evaluate_artifacts(
     table = Table(*header, title=f"{len(cases)} photographs")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    stdout().print(table)
 
 
 def _artifact_digest(build: Path, runtime: str, scheme: str) -> str:
@@ -141,14 +142,11 @@ def _artifact_digest(build: Path, runtime: str, scheme: str) -> str:
 
 
 def _print(proof: "Proof", images: int) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from igf_mobile.proof.tables import difference_rows, error_rows, flicker_rows, study_rows
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(console.width, 160))
+    console = stdout()
     tables = [(f"{images} photographs, mean [95 % interval]", error_rows(proof))]
     tables.append(("other minus ours, above 0 ours is better", difference_rows(proof)))
     if proof.damage:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from igf_mobile.errors import NotPossible
+from igf_mobile.terminal import stdout
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -43,7 +44,6 @@ def sensitivity(
 
     Examples: `igf sensitivity` · `igf sensitivity --by block --suite DIR` · `igf sensitivity --precision w8 --json`
     """
-    from rich.console import Console
 
     from igf_mobile.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
     from igf_mobile.files import sha256_of
@@ -63,9 +63,7 @@ def sensitivity(
     if json_:
         print(json.dumps({**dataclasses.asdict(found), "artifacts": artifacts}, indent=1))
         return
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(console.width, 120))
+    console = stdout(120)
     console.print(_table(found))
     console.print(f"all layers together, simulated: {found.all_loss:+.2%}", highlight=False)
     for name, loss in artifacts.items():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from igf_mobile.errors import GateFailed, IgfError
+from igf_mobile.terminal import stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -164,16 +165,12 @@ def _print_rows(title: str, rows: "Sequence[Row]") -> None:
 
 
 def _print_dicts(title: str, rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(console.width, 120))
     table = Table(*rows[0], title=title)
     for row in rows:
         table.add_row(*(f"{value:.5g}" if isinstance(value, float) else str(value) for value in row.values()))
-    console.print(table)
+    stdout(120).print(table)
 
 
 @contextmanager
