@@ -14,8 +14,11 @@ TARGET = "iOS18"
 def palettize(model: Any) -> Any:
     """The coremltools model with palettes in place of every convolution's weights."""
     from coremltools.optimize.coreml import OpPalettizerConfig, OptimizationConfig, palettize_weights
+    from threadpoolctl import threadpool_limits
 
     config = OpPalettizerConfig(
         mode="kmeans", nbits=BITS, weight_threshold=0, granularity="per_grouped_channel", group_size=1
     )
-    return palettize_weights(model, OptimizationConfig(op_type_configs={"conv": config}))
+    # k-means adds up in another order on each number of threads, and the palettes with it.
+    with threadpool_limits(1):
+        return palettize_weights(model, OptimizationConfig(op_type_configs={"conv": config}))
