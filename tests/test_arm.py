@@ -16,6 +16,7 @@ from igf_mobile.arm import check, command, fetch, sysroot
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.elsewhere.heads import Apart, Heads
 from igf_mobile.errors import GateFailed, IgfError, NotPossible
+from igf_mobile.terminal import stdout
 
 A76, MAX = check.CPUS
 
@@ -265,7 +266,7 @@ def test_what_was_not_run_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[
     skipped = check.Row("igf.mlpackage", "coreml", "fp32", A76, not_run="it is Apple's")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "verify", lambda build, progress: [skipped])
-        passed = command.verify_architecture("arm64", tmp_path, False, cli._console(), print)
+        passed = command.verify_architecture("arm64", tmp_path, False, stdout(), print)
     assert passed == 0
     assert "coreml: not run: it is Apple's" in capsys.readouterr().out
 
@@ -340,7 +341,7 @@ def test_a_failure_is_a_failed_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     failed = check.judge(row(), outputs(), mutated(0.5), 1, heads())
     monkeypatch.setattr(command, "verify", lambda build, progress: [failed])
     with pytest.raises(GateFailed, match=r"^1 gate\(s\) failed:\n  - litert-w8a8 on cortex-a76: the largest"):
-        command.verify_architecture("arm64", tmp_path, False, cli._console(), print)
+        command.verify_architecture("arm64", tmp_path, False, stdout(), print)
     recorded = json.loads((tmp_path / "arm64.json").read_text())
     assert recorded["failures"] == list(failed.failures)
     assert recorded["rows"][0]["file"] == failed.file
