@@ -263,10 +263,10 @@ def verify(
     from igf_mobile.report import FILE_NAME, write_report
 
     rows = [] if set_tolerances else load_tolerances(tolerances or gates.DEFAULT_TOLERANCES)
-    manifest, failures = verify_build(
-        build, _checkpoint_path(checkpoint), rows, progress=_Steps(1 + len(backends_and_schemes(build)))
-    )
-    failures += artifact_scales.check_build(manifest, build, _checkpoint_path(checkpoint), _Steps(None))
+    names = backends_and_schemes(build)
+    progress = _Steps(1 + len(names) + sum(name.endswith("-w8a8") for name in names))
+    manifest, failures = verify_build(build, _checkpoint_path(checkpoint), rows, progress)
+    failures += artifact_scales.check_build(manifest, build, _checkpoint_path(checkpoint), progress)
     if set_tolerances:
         # What new gates will bound may be past the old ones; what is broken may not become a gate.
         _raise_failures([s for s in failures if "no tolerance for" not in s and "fell back" not in s])
