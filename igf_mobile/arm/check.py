@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from igf_mobile import backends, composites
 from igf_mobile.arm import sysroot
-from igf_mobile.backends.base import INPUTS, OUTPUTS, FloatArray, Runner, with_alpha
+from igf_mobile.backends.base import OUTPUTS, FloatArray, Runner
 from igf_mobile.composites import load_composites
+from igf_mobile.elsewhere.exchange import read_outputs, write_inputs
 from igf_mobile.elsewhere.heads import Apart, Heads, apart
 from igf_mobile.elsewhere.heads import Limit as HeadsLimit
 from igf_mobile.elsewhere.heads import of_build as heads_of_build
@@ -169,24 +168,14 @@ def _run_guest(
     machine: sysroot.Machine, cpu: str, record: ArtifactRecord, folder: Path, samples: Pairs
 ) -> tuple[Pairs, dict[str, Any]]:
     """The outputs (alpha, coefficients), NCHW, of an emulated run, and what the guest says of itself."""
-    to_file, to_array = (
-        ((0, 2, 3, 1), (0, 3, 1, 2)) if record.inputs[0].layout == "NHWC" else ((0, 1, 2, 3),) * 2
-    )
+    layout = record.inputs[0].layout
     with tempfile.TemporaryDirectory(prefix="igf-arm-") as name:
         scratch = Path(name)
-        for index, sample in enumerate(samples):
-            for tensor, value in zip(INPUTS, sample, strict=True):
-                np.save(scratch / f"{tensor}-{index}.npy", np.ascontiguousarray(value.transpose(to_file)))
+        write_inputs(scratch, samples, layout)
         arguments = [str((folder / record.file).absolute()), name, str(len(samples))]
         run(machine.command(cpu, record.backend, arguments))
         names = [tensor.name for tensor in record.outputs]
-        outputs = [
-            with_alpha(
-                {name: np.load(scratch / f"{name}-{index}.npy").transpose(to_array) for name in names},
-                guidance,
-            )
-            for index, (guidance, _) in enumerate(samples)
-        ]
+        outputs = read_outputs(scratch, samples, layout, names)
         return outputs, json.loads((scratch / "guest.json").read_text(encoding="utf-8"))
 
 

@@ -66,7 +66,7 @@ def artifact_specs(manifest: Manifest, base: Spec, only: Sequence[str] = ()) -> 
 def applied_specs(
     manifest: Manifest, base: Spec, frame: tuple[int, int], only: Sequence[str] = ()
 ) -> list[Spec]:
-    """As `artifact_specs`, each followed by its coefficients' application to a frame (H, W)."""
+    """As `artifact_specs`; each call goes on to apply the coefficients to a frame (H, W)."""
     specs = artifact_specs(manifest, base, only)
     return [dataclasses.replace(spec, kind="applied", frame=frame) for spec in specs]
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from igf_mobile import backends, composites
 from igf_mobile.backends import litert
-from igf_mobile.backends.base import INPUTS, OUTPUTS, FloatArray, with_alpha
+from igf_mobile.backends.base import OUTPUTS, FloatArray
 from igf_mobile.composites import load_composites
+from igf_mobile.elsewhere.exchange import read_outputs, write_inputs
 from igf_mobile.elsewhere.heads import Apart, Heads, apart
 from igf_mobile.elsewhere.heads import Limit as HeadsLimit
 from igf_mobile.elsewhere.heads import of_build as heads_of_build
@@ -162,9 +161,7 @@ def run_guest(
     """
     with tempfile.TemporaryDirectory(prefix="igf-oldest-") as name:
         scratch = Path(name)
-        for index, sample in enumerate(samples):
-            for tensor, value in zip(INPUTS, sample, strict=True):
-                np.save(scratch / f"{tensor}-{index}.npy", np.ascontiguousarray(value.transpose(0, 2, 3, 1)))
+        write_inputs(scratch, samples, "NHWC")
         command = [str(python), str(_GUEST), str(artifact.absolute()), name, str(len(samples))]
         try:
             result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
@@ -176,14 +173,7 @@ def run_guest(
         found = json.loads((scratch / "guest.json").read_text(encoding="utf-8"))
         if "refused" in found:
             raise IgfError(f"tflite-runtime {found['version']} refuses it: {_reason(found['refused'])}")
-        outputs = [
-            with_alpha(
-                {name: np.load(scratch / f"{name}-{index}.npy").transpose((0, 3, 1, 2)) for name in names},
-                guidance,
-            )
-            for index, (guidance, _) in enumerate(samples)
-        ]
-        return outputs, found
+        return read_outputs(scratch, samples, "NHWC", names), found
 
 
 def _reason(text: str) -> str:
