@@ -19,9 +19,6 @@ from igf_mobile.two_colour import COEFFICIENT_STRIDE, upsample
 PARAMETER_COUNT = 59_466
 """Trainable parameters (paper 3.4)."""
 
-SLOPE_UNIT = 4.0
-"""Corrections to the slope are about four times those to alpha; in this unit one int8 scale serves both."""
-
 _ATTENTION_STRIDE = 32
 
 
@@ -99,7 +96,7 @@ class DecoderLevel(nn.Module):
 
 
 class Hourglass(nn.Module):
-    """Corrections to the start's coefficients, at a quarter of the image's resolution.
+    """Corrections to the start and to its refit, at a quarter of the image's resolution.
 
     Args:
         width: multiplies all channel counts; 1 is the paper's network and the one with
@@ -124,7 +121,8 @@ class Hourglass(nn.Module):
         self.head = JoinedConv((c8, ESTIMATES), 4, head=True)
 
     def forward(self, guidance: Tensor, weak_mask: Tensor, start: Start) -> Tensor:
-        """Corrections (B,4,H/4,W/4), unbounded: to the slope, as shares of `SLOPE_UNIT`, and to alpha.
+        """Corrections (B,4,H/4,W/4), unbounded: to alpha, to the trust in its refit, to the slope's gain, to alpha
+        after the refit.
 
         Args:
             guidance: (B,3,H,W) in [0,1], H and W divisible by 32.

@@ -20,8 +20,6 @@ class Start(NamedTuple):
 
     image: Tensor
     """(B,3,N) block means of the guidance, [0,1]."""
-    slope: Tensor
-    """(B,3,N) A of the two-colour model."""
     alpha: Tensor
     """(B,1,N) mean of the two estimates of alpha, [0,1]."""
     mask_lr: Tensor
@@ -50,7 +48,6 @@ def closed_form_start(image_lr: Tensor, mask_lr: Tensor) -> Start:
     estimates = torch.cat([two.alpha_lr, two.misfit, regression.alpha_lr, regression.support], dim=1)
     return Start(
         image,
-        two.slope,
         0.5 * (two.alpha_lr + regression.alpha_lr),
         mask_lr,
         from_planes(0.5 * two.contrast + 0.5, size),

@@ -36,8 +36,6 @@ _TINY = 1e-3
 class TwoColour(NamedTuple):
     """All as planes at the coefficients' resolution (h, w) = (H/4, W/4)."""
 
-    slope: Tensor
-    """(B,3,h*w) A of the two-colour model; 0 where the window holds one side only."""
     alpha_lr: Tensor
     """(B,1,h*w) its alpha, [0,1]; the mask where the window holds one side only."""
     misfit: Tensor
@@ -127,4 +125,4 @@ def two_colour(image_lr: Tensor, mask_lr: Tensor, grid_means: Tensor) -> TwoColo
     alpha = unit_clamp(channel_sum(slope * offset))
     residual = offset - alpha * contrast
     misfit = trust * unit_clamp(channel_sum(residual * residual) / squared)
-    return TwoColour(trust * slope, mask + trust * (alpha - mask), misfit, contrast)
+    return TwoColour(mask + trust * (alpha - mask), misfit, contrast)

@@ -18,7 +18,6 @@ from igf_mobile import backends, composites
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.checkpoint import CheckpointInfo, save_checkpoint
 from igf_mobile.composites import load_composites
-from igf_mobile.hourglass import SLOPE_UNIT
 from igf_mobile.images import resize, write_alpha, write_image
 from igf_mobile.model import Generator
 from igf_mobile.pipeline import measure
@@ -57,7 +56,6 @@ def make_trained_like() -> Generator:
     with torch.no_grad():
         for part in network.hourglass.head.parts:
             part.weight.normal_(0.0, 0.05)
-            part.weight[:3] /= SLOPE_UNIT
         for norm in network.modules():
             if isinstance(norm, nn.BatchNorm2d):
                 norm.momentum = None  # the running statistics become the mean over all passes
