@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from igf_mobile.hourglass import Hourglass
-from igf_mobile.refit import refit
+from igf_mobile.refit import Refit
 from igf_mobile.start import Start, closed_form_start
 from igf_mobile.two_colour import (
     COEFFICIENT_STRIDE,
@@ -72,6 +72,7 @@ class Generator(nn.Module):
     def __init__(self, width: int = 1) -> None:
         super().__init__()
         self.hourglass = Hourglass(width)
+        self.refit = Refit()
 
     def _unit(self, x: Tensor) -> Tensor:
         """Clamp to [0,1]; in training the gradient passes, or saturated pixels would never return."""
@@ -95,7 +96,7 @@ class Generator(nn.Module):
         size = corrections.shape[2:]
         drawn, trust, gain, late = torch.split(planes(corrections), 1, dim=1)
         drawn = self._unit(start.alpha + drawn)
-        slope, fitted = refit(drawn, from_planes(start.image, size))
+        slope, fitted = self.refit(drawn, from_planes(start.image, size))
         mixed = drawn + (_TRUST + trust) * (fitted - drawn)
         alpha = self._unit(STEEPNESS * mixed + (0.5 - 0.5 * STEEPNESS) + late)
         slope = (STEEPNESS * gain + STEEPNESS) * slope

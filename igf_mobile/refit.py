@@ -11,10 +11,13 @@ decides; on 14 real photographs this A takes a third off the squared error and t
 Means are over a grid of cells of 16 pixels and windows of 5 x 5 cells, products are of means of 8 x 8 pixels. The
 3 x 3 system is solved by two steps of conjugate gradients, in a luma-chroma basis in which they are nearly exact:
 no division by a determinant, which float16 could not hold.
+
+Sums and copies of channels are products with constant matrices, 1x1 convolutions: in all three runtimes one such
+operator takes the place of ten that slice, add and concatenate. Their entries are exact in float16.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from igf_mobile.two_colour import channel_sum, from_planes, planes, upsample
@@ -28,102 +31,164 @@ _CELL = 2
 _WINDOW = 5
 """Cells per side of a window: 80 pixels, twice the reach of a bad mask."""
 
-_LUMA, _CHROMA = 4.0, 16.0
-"""Factors of the basis. Chroma varies a quarter as much as luma, and both are scaled to fill float16."""
+_BASIS = ((1.0, 2.0, 1.0, 0.0), (8.0, -8.0, 0.0, 0.0), (4.0, 4.0, -8.0, 0.0), (0.0, 0.0, 0.0, 4.0))
+"""Of red, green, blue and alpha: luma, red against green, both against blue, alpha.
 
-_ALPHA = 4.0
-"""Factor of alpha, for the same reason."""
+Chroma varies a quarter as much as luma, and all are scaled to fill float16."""
+
+_CENTRE = (-2.0, 0.0, 0.0, -2.0)
+"""Added to them: a grey and an alpha of 1/2 are 0, and their squares small."""
 
 _RIDGE = 0.0048
-"""Added to the variances: 0.0003 in luma, (1/58)^2, times `_LUMA` squared."""
+"""Added to the variances: 0.0003 in luma, (1/58)^2, times its factor 4 squared."""
 
 _TINY = 1e-5
 _LEAST_CURVATURE = 1e-4
 
-
-def refit(alpha_lr: Tensor, image_lr: Tensor) -> tuple[Tensor, Tensor]:
-    """Fit alpha = A . I + B in windows of 80 pixels.
-
-    Args:
-        alpha_lr: (B,1,h*w) block means of a matte, [0,1].
-        image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 8.
-
-    Returns:
-        A (B,3,h*w), bilinear between cells, and the fitted alpha A . I + B (B,1,h*w), not clamped.
-    """
-    slope, offset, cells = _coefficients(alpha_lr, image_lr)
-    grid = from_planes(torch.cat([slope, offset], dim=1), cells)
-    slope, offset = torch.split(planes(upsample(grid, _PIXEL * _CELL)), [3, 1], dim=1)
-    return slope, channel_sum(slope * planes(image_lr)) + offset
+_PAIRS = tuple((i, j) for i in range(3) for j in range(i, 4))
+"""Of the basis, whose products' means are needed: colours with colours and with alpha."""
 
 
-def _coefficients(alpha_lr: Tensor, image_lr: Tensor) -> tuple[Tensor, Tensor, torch.Size]:
-    """A (B,3,n) and B (B,1,n) of the windows around the n cells of the grid, and the grid's size."""
-    reduced = F.avg_pool2d(image_lr, _PIXEL)
-    colour = _to_basis(planes(reduced))
-    alpha = planes(F.avg_pool2d(from_planes(alpha_lr, image_lr.shape[2:]), _PIXEL)) * _ALPHA - 0.5 * _ALPHA
-    both = torch.cat([colour, alpha], dim=1)
-    # Five tensors, the most that XNNPACK concatenates.
-    moments = torch.cat([*(colour * factor for factor in torch.split(both, 1, dim=1)), both], dim=1)
-    grid = F.avg_pool2d(from_planes(moments, reduced.shape[2:]), _CELL)
-    reach = _WINDOW // 2
-    grid = F.avg_pool2d(grid, _WINDOW, stride=1, padding=reach, count_include_pad=False)
+class Refit(nn.Module):
+    """Fits alpha = A . I + B in windows of 80 pixels. No parameters; its constants are in no checkpoint."""
 
-    *products, means = torch.split(planes(grid), [3, 3, 3, 3, 4], dim=1)
-    mean, mean_alpha = torch.split(means, [3, 1], dim=1)
-    factors = torch.split(means, 1, dim=1)
-    covariances = [product - mean * factor for product, factor in zip(products, factors, strict=True)]
-    slope = _conjugate_gradients(covariances[:3], covariances[3])
-    offset = (mean_alpha - channel_sum(slope * mean)) * (1.0 / _ALPHA) + 0.5
-    slope = _from_basis(slope)
-    # The basis is centred at a grey of 1/2.
-    return slope, offset - 0.5 * channel_sum(slope), grid.shape[2:]
+    left: Tensor
+    left_bias: Tensor
+    right: Tensor
+    right_bias: Tensor
+    products: Tensor
+    ridge: Tensor
+    first: Tensor
+    first_bias: Tensor
+    second: Tensor
+    second_bias: Tensor
+    spread: Tensor
+    gather: Tensor
+    sums: Tensor
+    tiny: Tensor
+    least: Tensor
+    colours: Tensor
+    colour_means: Tensor
+    alpha_mean: Tensor
 
+    def __init__(self) -> None:
+        super().__init__()
+        # Here even where parameters are made without values, to be loaded (`checkpoint.load_checkpoint`).
+        with torch.device("cpu"):
+            self._make_constants()
 
-def _to_basis(colour: Tensor) -> Tensor:
-    """(B,3,n) red, green, blue in [0,1] -> luma about grey, red against green, both against blue."""
-    red, green, blue = torch.split(colour, 1, dim=1)
-    both = red + green
-    luma = (both + blue) * (_LUMA / 3.0) - 0.5 * _LUMA
-    return torch.cat([luma, (red - green) * (_CHROMA / 2.0), (both - 2.0 * blue) * (_CHROMA / 4.0)], dim=1)
+    def _make_constants(self) -> None:
+        basis, centre, same = torch.tensor(_BASIS), torch.tensor(_CENTRE), len(_PAIRS)
+        raw = torch.eye(4)
 
-
-def _from_basis(slope: Tensor) -> Tensor:
-    """(B,3,n) slope of the scaled alpha in the basis -> slope of alpha in red, green and blue."""
-    luma, first, second = torch.split(slope, 1, dim=1)
-    luma = luma * (_LUMA / 3.0 / _ALPHA)
-    first = first * (_CHROMA / 2.0 / _ALPHA)
-    second = second * (_CHROMA / 4.0 / _ALPHA)
-    both = luma + second
-    return torch.cat([both + first, both - first, luma - 2.0 * second], dim=1)
-
-
-def _conjugate_gradients(columns: list[Tensor], target: Tensor) -> Tensor:
-    """Two steps towards (S + ridge)^-1 target, from 0, along unit directions.
-
-    Args:
-        columns: of the symmetric S, three of (B,3,n).
-        target: (B,3,n).
-    """
-
-    def applied(x: Tensor) -> Tensor:
-        first, second, third = (
-            column * part for column, part in zip(columns, torch.split(x, 1, dim=1), strict=True)
+        # Moments: products of pairs, then red, green, blue and alpha themselves (times 1).
+        firsts, seconds = (list(side) for side in zip(*_PAIRS, strict=True))
+        self._matrix("left", torch.cat([basis[firsts], raw]), torch.cat([centre[firsts], torch.zeros(4)]))
+        self._matrix(
+            "right", torch.cat([basis[seconds], 0.0 * raw]), torch.cat([centre[seconds], torch.ones(4)])
         )
-        return first + second + third + _RIDGE * x
 
-    direction = _unit(target)
-    image = applied(direction)
-    curvature = channel_sum(direction * image) + _LEAST_CURVATURE
-    length = channel_sum(direction * target) / curvature
-    solution = length * direction
+        # Covariances of colours i and j, three rows of three, then those of colour i with alpha.
+        wanted = [(i, j) for i in range(3) for j in range(3)] + [(i, 3) for i in range(3)]
+        products = torch.zeros(len(wanted), same + 4)
+        for row, (i, j) in enumerate(wanted):
+            products[row, _PAIRS.index((min(i, j), max(i, j)))] = 1.0
+        self._matrix("products", products)
+        self._constant("ridge", torch.tensor([_RIDGE * (i == j) for i, j in wanted]))
+        means = torch.cat([torch.zeros(4, same), basis], dim=1)
+        firsts, seconds = (list(side) for side in zip(*wanted, strict=True))
+        self._matrix("first", means[firsts], centre[firsts])
+        self._matrix("second", means[seconds], centre[seconds])
 
-    residual = target - length * image
-    # Conjugate to the first direction.
-    direction = _unit(residual - channel_sum(residual * image) / curvature * direction)
-    curvature = channel_sum(direction * applied(direction)) + _LEAST_CURVATURE
-    return solution + channel_sum(direction * residual) / curvature * direction
+        three = torch.eye(3)
+        self._matrix("spread", three.repeat(3, 1))
+        self._matrix("gather", three.repeat_interleave(3, dim=1))
+        self._matrix("sums", torch.ones(3, 3))
+        self._constant("tiny", torch.full((3,), _TINY))
+        self._constant("least", torch.full((3,), _LEAST_CURVATURE))
+        self._matrix("colours", basis[:3, :3].T / basis[3, 3])
+        select = torch.cat([torch.zeros(4, same), raw], dim=1)
+        self._matrix("colour_means", select[:3])
+        self._matrix("alpha_mean", select[3:])
+
+    def _matrix(self, name: str, weight: Tensor, bias: Tensor | None = None) -> None:
+        self._constant(name, weight[:, :, None, None].contiguous())
+        if bias is not None:
+            self._constant(f"{name}_bias", bias)
+
+    def _constant(self, name: str, value: Tensor) -> None:
+        self.register_buffer(name, value, persistent=False)
+
+    def forward(self, alpha_lr: Tensor, image_lr: Tensor) -> tuple[Tensor, Tensor]:
+        """Fit.
+
+        Args:
+            alpha_lr: (B,1,h*w) block means of a matte, [0,1].
+            image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 8.
+
+        Returns:
+            A (B,3,h*w), bilinear between cells, and the fitted alpha A . I + B (B,1,h*w), not clamped.
+        """
+        moments = self._moments(from_planes(alpha_lr, image_lr.shape[2:]), image_lr)
+        slope = F.conv2d(self._solution(moments), self.colours)
+        # Three equal channels, of which one is wanted.
+        along = F.conv2d(slope * F.conv2d(moments, self.colour_means), self.sums[:1])
+        offset = F.conv2d(moments, self.alpha_mean) - along
+        grid = torch.cat([slope, offset], dim=1)
+        slope, offset = torch.split(planes(upsample(grid, _PIXEL * _CELL)), [3, 1], dim=1)
+        return slope, channel_sum(slope * planes(image_lr)) + offset
+
+    def _moments(self, alpha_lr: Tensor, image_lr: Tensor) -> Tensor:
+        """(B,13,h/4,w/4): means over windows of the pairs' products, of red, green, blue and of alpha."""
+        both = torch.cat([F.avg_pool2d(image_lr, _PIXEL), F.avg_pool2d(alpha_lr, _PIXEL)], dim=1)
+        left = F.conv2d(both, self.left, self.left_bias)
+        grid = F.avg_pool2d(left * F.conv2d(both, self.right, self.right_bias), _CELL)
+        reach = _WINDOW // 2
+        return F.avg_pool2d(grid, _WINDOW, stride=1, padding=reach, count_include_pad=False)
+
+    def _solution(self, moments: Tensor) -> Tensor:
+        """(B,3,h/4,w/4): slope of alpha in the basis."""
+        first = F.conv2d(moments, self.first, self.first_bias)
+        second = F.conv2d(moments, self.second, self.second_bias)
+        covariances = F.conv2d(moments, self.products, self.ridge) - first * second
+        square, target = torch.split(covariances, [9, 3], dim=1)
+        if not self.training:
+            return self._conjugate_gradients(square, target)
+        # The exact solution is linear in the target, and its gradient is bounded; that of unit vectors is not.
+        exact = _exact(square, target)
+        with torch.no_grad():
+            rest = self._conjugate_gradients(square, target) - exact
+        return exact + rest
+
+    def _conjugate_gradients(self, square: Tensor, target: Tensor) -> Tensor:
+        """Two steps from 0 towards the solutions (B,3,h,w) of symmetric systems (B,9,h,w)."""
+        direction = self._unit(target)
+        image = self._applied(square, direction)
+        curvature = self._dot(direction, image, self.least)
+        length = self._dot(direction, target) / curvature
+        solution = length * direction
+
+        residual = target - length * image
+        # Conjugate to the first direction.
+        direction = self._unit(residual - self._dot(residual, image) / curvature * direction)
+        curvature = self._dot(direction, self._applied(square, direction), self.least)
+        return solution + self._dot(direction, residual) / curvature * direction
+
+    def _applied(self, square: Tensor, x: Tensor) -> Tensor:
+        """The symmetric matrices (B,9,h,w) times vectors (B,3,h,w)."""
+        return F.conv2d(square * F.conv2d(x, self.spread), self.gather)
+
+    def _dot(self, x: Tensor, y: Tensor, plus: Tensor | None = None) -> Tensor:
+        """Products of vectors (B,3,h,w), in each of three channels."""
+        return F.conv2d(x * y, self.sums, plus)
+
+    def _unit(self, x: Tensor) -> Tensor:
+        return x * torch.rsqrt(self._dot(x, x, self.tiny))
 
 
-def _unit(x: Tensor) -> Tensor:
-    return x * torch.rsqrt(channel_sum(x * x) + _TINY)
+def _exact(square: Tensor, target: Tensor) -> Tensor:
+    """Solutions (B,3,h,w) of the systems (B,9,h,w) for (B,3,h,w)."""
+    batch, _, height, width = square.shape
+    matrices = square.permute(0, 2, 3, 1).reshape(batch, height, width, 3, 3)
+    solution: Tensor = torch.linalg.solve(matrices, target.permute(0, 2, 3, 1)[..., None])
+    return solution[..., 0].permute(0, 3, 1, 2)
