@@ -39,8 +39,11 @@ Chroma varies a quarter as much as luma, and all are scaled to fill float16."""
 _CENTRE = (-2.0, 0.0, 0.0, -2.0)
 """Added to them: a grey and an alpha of 1/2 are 0, and their squares small."""
 
-_RIDGE = 0.0048
-"""Added to the variances: 0.0003 in luma, (1/58)^2, times its factor 4 squared."""
+_RIDGE = (0.01, 0.02, 0.02)
+"""Added to the variances of the basis's colours: pixels' noise, which means of 8 x 8 do not show, has about as much."""
+
+_TRAINING_RIDGE = 0.3
+"""Added once more where the gradient is taken."""
 
 _TINY = 1e-5
 _LEAST_CURVATURE = 1e-4
@@ -94,7 +97,7 @@ class Refit(nn.Module):
         for row, (i, j) in enumerate(wanted):
             products[row, _PAIRS.index((min(i, j), max(i, j)))] = 1.0
         self._matrix("products", products)
-        self._constant("ridge", torch.tensor([_RIDGE * (i == j) for i, j in wanted]))
+        self._constant("ridge", torch.tensor([_RIDGE[i] if i == j else 0.0 for i, j in wanted]))
         means = torch.cat([torch.zeros(4, same), basis], dim=1)
         firsts, seconds = (list(side) for side in zip(*wanted, strict=True))
         self._matrix("first", means[firsts], centre[firsts])
@@ -154,11 +157,12 @@ class Refit(nn.Module):
         square, target = torch.split(covariances, [9, 3], dim=1)
         if not self.training:
             return self._conjugate_gradients(square, target)
-        # The exact solution is linear in the target, and its gradient is bounded; that of unit vectors is not.
-        exact = _exact(square, target)
+        # The exact solution is linear in the target. The gradient of the steps, along unit vectors, has no bound, and
+        # that of flat windows drowns all others.
+        smooth = _solved(square, target, _TRAINING_RIDGE)
         with torch.no_grad():
-            rest = self._conjugate_gradients(square, target) - exact
-        return exact + rest
+            rest = self._conjugate_gradients(square, target) - smooth
+        return smooth + rest
 
     def _conjugate_gradients(self, square: Tensor, target: Tensor) -> Tensor:
         """Two steps from 0 towards the solutions (B,3,h,w) of symmetric systems (B,9,h,w)."""
@@ -186,9 +190,10 @@ class Refit(nn.Module):
         return x * torch.rsqrt(self._dot(x, x, self.tiny))
 
 
-def _exact(square: Tensor, target: Tensor) -> Tensor:
-    """Solutions (B,3,h,w) of the systems (B,9,h,w) for (B,3,h,w)."""
+def _solved(square: Tensor, target: Tensor, ridge: float) -> Tensor:
+    """Solutions (B,3,h,w) of the systems (B,9,h,w) + ridge for (B,3,h,w)."""
     batch, _, height, width = square.shape
     matrices = square.permute(0, 2, 3, 1).reshape(batch, height, width, 3, 3)
+    matrices = matrices + ridge * torch.eye(3, dtype=square.dtype, device=square.device)
     solution: Tensor = torch.linalg.solve(matrices, target.permute(0, 2, 3, 1)[..., None])
     return solution[..., 0].permute(0, 3, 1, 2)
