@@ -1,6 +1,6 @@
 """The Inductive Guided Filter: (guidance, weak_mask) -> alpha = A * I + B (paper eq. 3)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +60,25 @@ def apply_coefficients(coefficients: Tensor, guidance: Tensor) -> Tensor:
     return channel_sum(slope * guidance) + offset
 
 
+class _ReturningClamp(torch.autograd.Function):
+    """A clamp to [0,1] whose gradient passes outside too, but only where it leads back.
+
+    Without it saturated pixels would never return; if it led further out, nothing would ever stop it, because
+    what is clamped before it is mixed again says nothing of how far out it is.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(0.0, 1.0)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        away = ((x > 1.0) & (gradient < 0.0)) | ((x < 0.0) & (gradient > 0.0))
+        return gradient.masked_fill(away, 0.0)
+
+
 class Generator(nn.Module):
     """The generator of paper 3.2; 59,466 parameters at width 1, all of them in `hourglass`.
 
@@ -75,9 +94,11 @@ class Generator(nn.Module):
         self.refit = Refit()
 
     def _unit(self, x: Tensor) -> Tensor:
-        """Clamp to [0,1]; in training the gradient passes, or saturated pixels would never return."""
-        clamped = unit_clamp(x)
-        return x + (clamped - x).detach() if self.training else clamped
+        """Clamp to [0,1]; in training saturated pixels may return."""
+        if not self.training:
+            return unit_clamp(x)
+        clamped: Tensor = _ReturningClamp.apply(x)  # type: ignore[no-untyped-call]
+        return clamped
 
     def coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
         """(B,4,H/4,W/4): A for red, green and blue, then B.

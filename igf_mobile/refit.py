@@ -67,6 +67,7 @@ class Refit(nn.Module):
     second_bias: Tensor
     spread: Tensor
     gather: Tensor
+    sum: Tensor
     sums: Tensor
     tiny: Tensor
     least: Tensor
@@ -106,6 +107,7 @@ class Refit(nn.Module):
         three = torch.eye(3)
         self._matrix("spread", three.repeat(3, 1))
         self._matrix("gather", three.repeat_interleave(3, dim=1))
+        self._matrix("sum", torch.ones(1, 3))
         self._matrix("sums", torch.ones(3, 3))
         self._constant("tiny", torch.full((3,), _TINY))
         self._constant("least", torch.full((3,), _LEAST_CURVATURE))
@@ -134,8 +136,7 @@ class Refit(nn.Module):
         """
         moments = self._moments(from_planes(alpha_lr, image_lr.shape[2:]), image_lr)
         slope = F.conv2d(self._solution(moments), self.colours)
-        # Three equal channels, of which one is wanted.
-        along = F.conv2d(slope * F.conv2d(moments, self.colour_means), self.sums[:1])
+        along = F.conv2d(slope * F.conv2d(moments, self.colour_means), self.sum)
         offset = F.conv2d(moments, self.alpha_mean) - along
         grid = torch.cat([slope, offset], dim=1)
         slope, offset = torch.split(planes(upsample(grid, _PIXEL * _CELL)), [3, 1], dim=1)
