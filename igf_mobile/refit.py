@@ -39,14 +39,17 @@ Chroma varies a quarter as much as luma, and all are scaled to fill float16."""
 _CENTRE = (-2.0, 0.0, 0.0, -2.0)
 """Added to them: a grey and an alpha of 1/2 are 0, and their squares small."""
 
-_RIDGE = (0.01, 0.02, 0.02)
+_RIDGE = (0.006, 0.016, 0.016)
 """Added to the variances of the basis's colours: pixels' noise, which means of 8 x 8 do not show, has about as much."""
 
 _TRAINING_RIDGE = 0.3
 """Added once more where the gradient is taken."""
 
-_TINY = 1e-5
-_LEAST_CURVATURE = 1e-4
+_LEAST_CURVATURE = 0.004
+"""Another ridge, along the directions taken: in float16 a flat window's curvature may come out as nothing or less."""
+
+_TINY = 1e-4
+"""A normal number in float16."""
 
 _PAIRS = tuple((i, j) for i in range(3) for j in range(i, 4))
 """Of the basis, whose products' means are needed: colours with colours and with alpha."""
@@ -70,7 +73,6 @@ class Refit(nn.Module):
     sum: Tensor
     sums: Tensor
     tiny: Tensor
-    least: Tensor
     colours: Tensor
     colour_means: Tensor
     alpha_mean: Tensor
@@ -110,7 +112,6 @@ class Refit(nn.Module):
         self._matrix("sum", torch.ones(1, 3))
         self._matrix("sums", torch.ones(3, 3))
         self._constant("tiny", torch.full((3,), _TINY))
-        self._constant("least", torch.full((3,), _LEAST_CURVATURE))
         self._matrix("colours", basis[:3, :3].T / basis[3, 3])
         select = torch.cat([torch.zeros(4, same), raw], dim=1)
         self._matrix("colour_means", select[:3])
@@ -169,19 +170,22 @@ class Refit(nn.Module):
         """Two steps from 0 towards the solutions (B,3,h,w) of symmetric systems (B,9,h,w)."""
         direction = self._unit(target)
         image = self._applied(square, direction)
-        curvature = self._dot(direction, image, self.least)
+        curvature = self._curvature(direction, image)
         length = self._dot(direction, target) / curvature
         solution = length * direction
 
         residual = target - length * image
         # Conjugate to the first direction.
         direction = self._unit(residual - self._dot(residual, image) / curvature * direction)
-        curvature = self._dot(direction, self._applied(square, direction), self.least)
+        curvature = self._curvature(direction, self._applied(square, direction))
         return solution + self._dot(direction, residual) / curvature * direction
 
     def _applied(self, square: Tensor, x: Tensor) -> Tensor:
         """The symmetric matrices (B,9,h,w) times vectors (B,3,h,w)."""
         return F.conv2d(square * F.conv2d(x, self.spread), self.gather)
+
+    def _curvature(self, direction: Tensor, image: Tensor) -> Tensor:
+        return F.relu(self._dot(direction, image)) + _LEAST_CURVATURE
 
     def _dot(self, x: Tensor, y: Tensor, plus: Tensor | None = None) -> Tensor:
         """Products of vectors (B,3,h,w), in each of three channels."""
