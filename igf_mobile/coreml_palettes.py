@@ -6,19 +6,29 @@ matte: SAD of the artifact on the proof set was 1.13 of the float network's (che
 
 from typing import Any
 
+from igf_mobile.mil_census import FIXED
+
 BITS = 4
 TARGET = "iOS18"
 """The first system with palettes for channels."""
 
 
 def palettize(model: Any) -> Any:
-    """The coremltools model with palettes in place of every convolution's weights."""
-    from coremltools.optimize.coreml import OpPalettizerConfig, OptimizationConfig, palettize_weights
+    """The coremltools model with palettes in place of the network's weights."""
+    from coremltools.optimize.coreml import (
+        OpPalettizerConfig,
+        OptimizationConfig,
+        get_weights_metadata,
+        palettize_weights,
+    )
     from threadpoolctl import threadpool_limits
 
     config = OpPalettizerConfig(
         mode="kmeans", nbits=BITS, weight_threshold=0, granularity="per_grouped_channel", group_size=1
     )
+    # Constant matrices are exact as they are.
+    constants = [name for name in get_weights_metadata(model, weight_threshold=0) if FIXED in name]
+    settings = OptimizationConfig(op_type_configs={"conv": config}, op_name_configs=dict.fromkeys(constants))
     # k-means adds up in another order on each number of threads, and the palettes with it.
     with threadpool_limits(1):
-        return palettize_weights(model, OptimizationConfig(op_type_configs={"conv": config}))
+        return palettize_weights(model, settings)

@@ -11,6 +11,9 @@ from igf_mobile.mil_reference import MilProgram, is_float16
 from igf_mobile.recipes import FLOAT, STATIC, WEIGHTS
 from igf_mobile.schemes import Scheme
 
+FIXED = "_refit_"
+"""In the weights' names of convolutions that are constant matrices (`refit.py`), no part of the network."""
+
 _STORED_AS = {"int8": "constexpr_affine_dequantize", "palette4": "constexpr_lut_to_dense"}
 """Numbers of a scheme's weights -> the operator that unpacks them."""
 
@@ -24,13 +27,11 @@ class Census:
     left_float: dict[str, int]
     """Weight name -> 1 for each convolution that the scheme wants in int8 or palettized and that is not."""
     between: dict[str, int]
-    """Operator -> how many are float although they lie between two int8 convolutions."""
+    """Operator -> how many are float although they lie between two int8 convolutions of the network."""
 
 
 def take(path: Path, scheme: Scheme) -> Census:
     """Count the operators of a package that was meant to follow `scheme`.
-
-    Every convolution of the program belongs to the network; the float part around it has none.
 
     Raises:
         DamagedFile: the package is not whole.
@@ -42,7 +43,7 @@ def take(path: Path, scheme: Scheme) -> Census:
     activations = scheme.activations == "int8"
     operations = MilProgram(path).operations
     for op in operations:
-        if op.op_type == "conv":
+        if _is_layer(op):
             weights_are = _comes_from(op.weight, _STORED_AS[scheme.weights])
             if weights_are and (_comes_from(op.x, "dequantize") or not activations):
                 int8["conv"] += 1
@@ -62,9 +63,14 @@ def layers_found(path: Path, weights: Mapping[str, FloatArray]) -> dict[str, str
         IgfError: a convolution is of no layer.
     """
     program = MilProgram(path)
-    convolutions = [op for op in program.operations if op.op_type == "conv"]
+    convolutions = [op for op in program.operations if _is_layer(op)]
     names = identify([program.weight(op) for op in convolutions], weights)
     return {name: _precision(op) for name, op in zip(names, convolutions, strict=True)}
+
+
+def _is_layer(op: Any) -> bool:
+    """Whether it is a convolution of the network."""
+    return op.op_type == "conv" and FIXED not in op.weight.name
 
 
 def _precision(convolution: Any) -> str:
@@ -86,11 +92,11 @@ def _between_convolutions(operations: Sequence[Any]) -> list[Any]:
     """The float operations that read, however indirectly, one convolution and feed another."""
     after: set[str] = set()
     for op in operations:
-        if op.op_type == "conv" or any(name in after for name in _reads(op)):
+        if _is_layer(op) or any(name in after for name in _reads(op)):
             after.add(op.outputs[0].name)
     before: set[str] = set()
     for op in reversed(operations):
-        if op.op_type == "conv" or op.outputs[0].name in before:
+        if _is_layer(op) or op.outputs[0].name in before:
             before.update(_reads(op))
     inside = [op for op in operations if op.outputs[0].name in after & before]
     return [

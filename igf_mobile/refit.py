@@ -45,6 +45,9 @@ _RIDGE = (0.006, 0.016, 0.016)
 _TRAINING_RIDGE = 0.3
 """Added once more where the gradient is taken."""
 
+_SQUARES_KEPT = 1.0 - 2.0**-10
+"""Of a mean's square, taken from the mean of squares: what is left exceeds float16's error in their difference."""
+
 _LEAST_CURVATURE = 0.004
 """Another ridge, along the directions taken: in float16 a flat window's curvature may come out as nothing or less."""
 
@@ -103,7 +106,8 @@ class Refit(nn.Module):
         self._constant("ridge", torch.tensor([_RIDGE[i] if i == j else 0.0 for i, j in wanted]))
         means = torch.cat([torch.zeros(4, same), basis], dim=1)
         firsts, seconds = (list(side) for side in zip(*wanted, strict=True))
-        self._matrix("first", means[firsts], centre[firsts])
+        kept = torch.tensor([_SQUARES_KEPT if i == j else 1.0 for i, j in wanted])
+        self._matrix("first", kept[:, None] * means[firsts], kept * centre[firsts])
         self._matrix("second", means[seconds], centre[seconds])
 
         three = torch.eye(3)
