@@ -145,5 +145,22 @@ class DirectGenerator(Generator):
         return from_planes(coefficients, corrections.shape[2:])
 
 
-FORMS: dict[str, type[Generator]] = {"coefficients": Generator, "direct": DirectGenerator}
+class PredictedGenerator(Generator):
+    """Coefficients as in the paper: the network's outputs are A itself, and alpha; no refit. For ablation."""
+
+    def corrected(self, start: Start, corrections: Tensor) -> Tensor:
+        """As `Generator.corrected`."""
+        alpha, slope = torch.split(planes(corrections), [1, 3], dim=1)
+        alpha = self._unit(start.alpha + alpha)
+        # A block that is wholly inside or outside passes no texture on; A is about four times alpha's corrections.
+        slope = 16.0 * alpha * (1.0 - alpha) * slope
+        offset = alpha - channel_sum(slope * start.image)
+        return from_planes(torch.cat([slope, offset], dim=1), corrections.shape[2:])
+
+
+FORMS: dict[str, type[Generator]] = {
+    "coefficients": Generator,
+    "predicted": PredictedGenerator,
+    "direct": DirectGenerator,
+}
 """What a network's output means, by name."""

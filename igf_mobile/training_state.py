@@ -70,7 +70,7 @@ class TrainConfig:
     """Of the averaged weights, which are those validated and kept."""
     width: int = 1
     form: str = "coefficients"
-    """`coefficients`, or `direct` for ablation (`model.FORMS`)."""
+    """`coefficients`, or for ablation `predicted` or `direct` (`model.FORMS`)."""
     masks: str = "full"
     """Which weak masks are drawn (`weak_mask.MIXES`)."""
     seed: int = 0

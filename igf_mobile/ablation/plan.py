@@ -53,6 +53,9 @@ _LONGER: Mapping[str, Any] = {
 
 VARIANTS: tuple[Variant, ...] = (
     Variant("ours", "the losses of 0.3.0, masks of every kind", "ours"),
+    Variant(
+        "predicted A", "A drawn by the network, as in the paper; no refit", "ours", {"form": "predicted"}
+    ),
     Variant("direct alpha", "alpha drawn at 1/4 and upsampled, A = 0", "ours", {"form": "direct"}),
     Variant(
         "ours + Gabor",
