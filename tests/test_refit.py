@@ -1,0 +1,151 @@
+"""The refit against a slow regression in float64, with mutants; what it must never do."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from igf_mobile import refit
+from igf_mobile.refit import Refit
+
+Pairs = list[tuple[np.ndarray, np.ndarray]]
+SIZE = (32, 48)
+
+# Of the fitted alpha, measured 3e-5 at most: the same two steps in float64.
+STEPS_LIMIT = 2e-4
+
+
+def inputs(photographs: Callable[..., Pairs], index: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """A matte (1,1,n), soft where the mask's outline is, and block means of its photograph."""
+    guidance, mask = (torch.from_numpy(x) for x in photographs((4 * SIZE[0], 4 * SIZE[1]))[index])
+    return F.avg_pool2d(F.avg_pool2d(mask, 13, 1, 6), 4).flatten(2), F.avg_pool2d(guidance, 4)
+
+
+def two_steps(square: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Of conjugate gradients from 0, as a textbook has them, with the damping of the refit."""
+
+    def unit(x: np.ndarray) -> np.ndarray:
+        return np.asarray(x / np.sqrt(x @ x + refit._TINY))
+
+    x, residual = np.zeros(3), target
+    direction = unit(target)
+    for _ in range(2):
+        image = square @ direction
+        curvature = direction @ image + refit._LEAST_CURVATURE
+        x = x + (direction @ residual) / curvature * direction
+        residual = residual - (direction @ residual) / curvature * image
+        direction = unit(residual - (residual @ image) / curvature * direction)
+    return x
+
+
+def regression(
+    alpha: torch.Tensor, image: torch.Tensor, solve: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Fitted alpha (h,w) in float64: normal equations of the window around each cell, A and B bilinear between."""
+    alpha_lr = alpha.numpy().reshape(SIZE).astype(np.float64)
+    image_lr = image[0].numpy().astype(np.float64)
+    height, width = SIZE
+
+    def reduced(x: np.ndarray) -> np.ndarray:
+        return np.asarray(x.reshape(*x.shape[:-2], height // 2, 2, width // 2, 2).mean(axis=(-3, -1)))
+
+    grid = np.zeros((4, height // 4, width // 4))
+    basis = np.array([row[:3] for row in refit._BASIS[:3]])
+    for i, j in np.ndindex(*grid.shape[1:]):
+        window = np.s_[..., max(0, 2 * i - 4) : 2 * i + 6, max(0, 2 * j - 4) : 2 * j + 6]
+        colours, values = reduced(image_lr)[window].reshape(3, -1), 4.0 * reduced(alpha_lr)[window].ravel()
+        points = basis @ colours + np.array(refit._CENTRE[:3])[:, None]
+        means = points.mean(axis=1)
+        square = points @ points.T / values.size - np.outer(means, means)
+        square += np.diag(refit._RIDGE) + (1.0 - refit._SQUARES_KEPT) * np.diag(means**2)
+        target = points @ values / values.size - means * values.mean()
+        slope = basis.T @ solve(square, target) / 4.0
+        grid[:, i, j] = [*slope, values.mean() / 4.0 - slope @ colours.mean(axis=1)]
+    full = F.interpolate(torch.from_numpy(grid)[None], scale_factor=4, mode="bilinear")[0].numpy()
+    return np.asarray((full[:3] * image_lr).sum(axis=0) + full[3])
+
+
+def differences(found: torch.Tensor, wanted: np.ndarray) -> np.ndarray:
+    return np.abs(found.numpy().reshape(wanted.shape) - wanted)
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_equals_a_slow_evaluation_in_float64(index: int, photographs: Callable[..., Pairs]) -> None:
+    alpha, image = inputs(photographs, index)
+    found = Refit().eval()(alpha, image)[1]
+    assert differences(found, regression(alpha, image, two_steps)).max() <= STEPS_LIMIT
+
+
+def test_the_limits_catch_mutants(photographs: Callable[..., Pairs]) -> None:
+    alpha, image = inputs(photographs)
+    wanted = regression(alpha, image, two_steps)
+    fit = Refit().eval()
+    mutants = {
+        "red and blue swapped": fit(alpha, image.flip(1))[1],
+        "image shifted": fit(alpha, image.roll(8, dims=3))[1],
+        "matte inverted": fit(1.0 - alpha, image)[1],
+        "slope dropped": F.interpolate(F.avg_pool2d(alpha.reshape(1, 1, *SIZE), 4), scale_factor=4),
+        "one step": torch.from_numpy(regression(alpha, image, lambda s, t: t * (t @ t) / (t @ s @ t + 1e-9))),
+        "no ridge": torch.from_numpy(
+            regression(alpha, image, lambda s, t: two_steps(s - np.eye(3) * 0.006, t))
+        ),
+    }
+    for name, found in mutants.items():
+        assert differences(found, wanted).max() > 50 * STEPS_LIMIT, name
+
+
+def test_a_matte_that_is_linear_in_colour_is_kept() -> None:
+    noise = torch.rand(1, 3, SIZE[0] // 4, SIZE[1] // 4, generator=torch.Generator().manual_seed(1))
+    image = F.interpolate(noise, scale_factor=4, mode="bilinear")
+    alpha = (0.6 * image[:, :1] - 0.2 * image[:, 1:2] + 0.1 * image[:, 2:] + 0.2).flatten(2)
+    slope, fitted = Refit().eval()(alpha, image)
+    assert (fitted - alpha).abs().mean() < 0.03  # the third step and the ridges are missing
+    flat = F.interpolate(F.avg_pool2d(alpha.reshape(1, 1, *SIZE), 16), scale_factor=16).flatten(2)
+    assert (flat - alpha).abs().mean() > 0.08
+    assert (slope.mean(dim=2)[0] - torch.tensor([0.6, -0.2, 0.1])).abs().max() < 0.2
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_a_constant_matte_has_no_slope(value: float, photographs: Callable[..., Pairs]) -> None:
+    alpha, image = inputs(photographs)
+    slope, fitted = Refit().eval()(torch.full_like(alpha, value), image)
+    assert slope.abs().max() < 1e-3
+    assert (fitted - value).abs().max() < 1e-4
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(["noise", "black and white", "saturated", "flat"]))
+def test_is_finite_in_float16_whatever_it_sees(seed: int, kind: str) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.rand(1, 3, 16, 16, generator=generator)
+    if kind == "black and white":
+        image = image.mean(dim=1, keepdim=True).round().expand(1, 3, 16, 16)
+    if kind == "saturated":
+        image = image.round()
+    if kind == "flat":
+        image = (image[..., :1, :1] + 0.002 * image).clamp(0.0, 1.0)
+    alpha = torch.rand(1, 1, 256, generator=generator).round()
+    slope, fitted = Refit().eval().half()(alpha.half(), image.half())
+    assert slope.isfinite().all()
+    assert fitted.isfinite().all()
+    assert fitted.abs().max() < 20.0
+
+
+def test_training_sees_the_same_values_and_a_bounded_gradient(photographs: Callable[..., Pairs]) -> None:
+    alpha, image = inputs(photographs)
+    evaluated = Refit().eval()(alpha, image)
+    alpha = alpha.requires_grad_()
+    slope, fitted = Refit().train()(alpha, image)
+    torch.testing.assert_close((slope, fitted), evaluated, atol=1e-4, rtol=1e-4)
+    (gradient,) = torch.autograd.grad(fitted.square().mean(), alpha)
+    assert gradient.isfinite().all()
+    assert gradient.norm() <= 2.0 * fitted.detach().norm() / fitted.numel() * 2.0  # a projection, hardly more
+
+
+def test_constants_are_in_no_checkpoint() -> None:
+    assert not Refit().state_dict()
+    assert not list(Refit().parameters())
