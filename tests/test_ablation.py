@@ -178,7 +178,7 @@ def test_the_plan_differs_in_one_thing_and_sees_the_same_samples() -> None:
 def test_choosing_brings_what_is_needed_along() -> None:
     names = [v.name for v in chosen(["paper's, adversarial"])]
     assert names == ["ours", "paper's losses", "paper's, longer", "paper's, adversarial"]
-    with pytest.raises(IgfError, match="variant 'wide' is not one of ours, direct alpha"):
+    with pytest.raises(IgfError, match="variant 'wide' is not one of ours, predicted A, direct alpha"):
         chosen(["wide"])
 
 

@@ -19,7 +19,8 @@ Array = NDArray[np.float64]
 BLOCK, CELL, REACH = 4, 16, 2
 EPS, GAIN, TINY = 0.003, 10.0, 1e-3
 
-# Part -> largest difference of float32 from float64 on three photographs, and what was measured. Each mutant below is at least 10,000 times past the limit of some part.
+# Part -> largest difference of float32 from float64 on three photographs, and what was measured.
+# Each mutant below is at least 10,000 times past the limit of some part.
 LIMITS = {
     "alpha_lr": 1.2e-5,  # 7.0e-6
     "misfit": 6e-6,  # 3.1e-6
