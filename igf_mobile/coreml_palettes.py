@@ -6,7 +6,8 @@ matte: SAD of the artifact on the proof set was 1.13 of the float network's (che
 
 from typing import Any
 
-from igf_mobile.mil_census import FIXED
+FIXED = "_refit_"
+"""In the weights' names of convolutions that are constant matrices (`refit.py`), no part of the network."""
 
 BITS = 4
 TARGET = "iOS18"

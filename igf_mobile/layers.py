@@ -26,14 +26,15 @@ _LARGEST_ERROR = 0.3
 
 
 def layer_names(model: Generator) -> list[str]:
-    """Every convolution, as in `hourglass.decode_4.fuse.parts.1`, in the order of the code."""
-    return [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    """Every layer, as in `hourglass.decode_4.fuse.parts.1`, in the order of the code."""
+    convolutions = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    return [name for name in convolutions if is_layer(name)]
 
 
 def layer_weights(model: Generator, layout: Layout = "NCHW") -> dict[str, FloatArray]:
     """Every convolution of the exported graph -> its weights (O,I,kh,kw), batch norms folded.
 
-    In the block form ("NHWC") some have constant kernels; they are no layers, see `is_layer`.
+    Some have constant kernels; they are no layers, see `is_layer`.
     """
     graph = ExportGraph(model, layout).model
     return {
@@ -44,12 +45,12 @@ def layer_weights(model: Generator, layout: Layout = "NCHW") -> dict[str, FloatA
 
 
 def is_layer(name: str) -> bool:
-    """Of `layer_weights`: is it a layer of the network, and not a constant kernel of the block form?"""
+    """Of `layer_weights`: is it a layer of the network, and not a constant kernel?"""
     return name.startswith(_NETWORK)
 
 
 def identify(found: Sequence[AnyFloats], weights: Mapping[str, FloatArray]) -> list[str]:
-    """The layer that each of `found`, (O,I,kh,kw) each, is.
+    """The layer that each of `found`, (O,I,kh,kw) each, is; of several equal ones, the first that is left.
 
     Raises:
         IgfError: one is no layer's, or two are the same one's.
@@ -57,12 +58,14 @@ def identify(found: Sequence[AnyFloats], weights: Mapping[str, FloatArray]) -> l
     names: list[str] = []
     for array in found:
         distances = {n: _distance(array, w) for n, w in weights.items() if w.shape == array.shape}
-        name = min(distances, key=lambda n: distances[n], default=None)
-        if name is None or not distances[name] <= _LARGEST_ERROR:
+        least = min(distances.values(), default=np.inf)
+        if not least <= _LARGEST_ERROR:
             raise IgfError(f"a convolution with weights of shape {array.shape} is of no layer")
-        if name in names:
-            raise IgfError(f"two convolutions have the weights of {name}")
-        names.append(name)
+        nearest = [name for name, distance in distances.items() if distance == least]
+        left = [name for name in nearest if name not in names]
+        if not left:
+            raise IgfError(f"two convolutions have the weights of {nearest[0]}")
+        names.append(left[0])
     return names
 
 

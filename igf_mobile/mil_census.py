@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from igf_mobile.coreml_palettes import FIXED
 from igf_mobile.layers import FloatArray, identify
 from igf_mobile.mil_reference import MilProgram, is_float16
 from igf_mobile.recipes import FLOAT, STATIC, WEIGHTS
 from igf_mobile.schemes import Scheme
-
-FIXED = "_refit_"
-"""In the weights' names of convolutions that are constant matrices (`refit.py`), no part of the network."""
 
 _STORED_AS = {"int8": "constexpr_affine_dequantize", "palette4": "constexpr_lut_to_dense"}
 """Numbers of a scheme's weights -> the operator that unpacks them."""

@@ -57,77 +57,52 @@ _TINY = 1e-4
 _PAIRS = tuple((i, j) for i in range(3) for j in range(i, 4))
 """Of the basis, whose products' means are needed: colours with colours and with alpha."""
 
+_COVARIANCES = (*((i, j) for i in range(3) for j in range(3)), *((i, 3) for i in range(3)))
+"""Of colours, three rows of three, then of each with alpha."""
+
+
+class Matrix(nn.Conv2d):
+    """The product of a constant matrix with the channels of each pixel. In no checkpoint."""
+
+    def __init__(self, rows: Tensor, plus: Tensor | None = None) -> None:
+        """Rows (O,I), and what is added to each (O)."""
+        # On no device: nothing is drawn for weights that go.
+        super().__init__(rows.shape[1], rows.shape[0], 1, bias=plus is not None, device="meta")
+        del self.weight
+        self.register_buffer("weight", rows[:, :, None, None].contiguous(), persistent=False)
+        if plus is not None:
+            del self.bias
+            self.register_buffer("bias", plus, persistent=False)
+
 
 class Refit(nn.Module):
-    """Fits alpha = A . I + B in windows of 80 pixels. No parameters; its constants are in no checkpoint."""
-
-    left: Tensor
-    left_bias: Tensor
-    right: Tensor
-    right_bias: Tensor
-    products: Tensor
-    ridge: Tensor
-    first: Tensor
-    first_bias: Tensor
-    second: Tensor
-    second_bias: Tensor
-    spread: Tensor
-    gather: Tensor
-    sum: Tensor
-    sums: Tensor
-    tiny: Tensor
-    colours: Tensor
-    colour_means: Tensor
-    alpha_mean: Tensor
+    """Fits alpha = A . I + B in windows of 80 pixels. It has no parameters."""
 
     def __init__(self) -> None:
         super().__init__()
-        # Here even where parameters are made without values, to be loaded (`checkpoint.load_checkpoint`).
+        # On the processor even where parameters are made without values (`checkpoint.load_checkpoint`).
         with torch.device("cpu"):
-            self._make_constants()
+            self._make_moments()
+            self.solver = Solver()
 
-    def _make_constants(self) -> None:
-        basis, centre, same = torch.tensor(_BASIS), torch.tensor(_CENTRE), len(_PAIRS)
-        raw = torch.eye(4)
+    def _make_moments(self) -> None:
+        basis, centre, raw = torch.tensor(_BASIS), torch.tensor(_CENTRE), torch.eye(4)
+        # Products of pairs, then red, green, blue and alpha themselves, times 1.
+        first, second = (list(side) for side in zip(*_PAIRS, strict=True))
+        self.left = Matrix(torch.cat([basis[first], raw]), torch.cat([centre[first], torch.zeros(4)]))
+        self.right = Matrix(torch.cat([basis[second], 0.0 * raw]), torch.cat([centre[second], torch.ones(4)]))
 
-        # Moments: products of pairs, then red, green, blue and alpha themselves (times 1).
-        firsts, seconds = (list(side) for side in zip(*_PAIRS, strict=True))
-        self._matrix("left", torch.cat([basis[firsts], raw]), torch.cat([centre[firsts], torch.zeros(4)]))
-        self._matrix(
-            "right", torch.cat([basis[seconds], 0.0 * raw]), torch.cat([centre[seconds], torch.ones(4)])
-        )
+        self.products = Matrix(*_products())
+        first, second = (list(side) for side in zip(*_COVARIANCES, strict=True))
+        means = torch.cat([torch.zeros(4, len(_PAIRS)), basis], dim=1)
+        kept = torch.tensor([_SQUARES_KEPT if i == j else 1.0 for i, j in _COVARIANCES])
+        self.first = Matrix(kept[:, None] * means[first], kept * centre[first])
+        self.second = Matrix(means[second], centre[second])
 
-        # Covariances of colours i and j, three rows of three, then those of colour i with alpha.
-        wanted = [(i, j) for i in range(3) for j in range(3)] + [(i, 3) for i in range(3)]
-        products = torch.zeros(len(wanted), same + 4)
-        for row, (i, j) in enumerate(wanted):
-            products[row, _PAIRS.index((min(i, j), max(i, j)))] = 1.0
-        self._matrix("products", products)
-        self._constant("ridge", torch.tensor([_RIDGE[i] if i == j else 0.0 for i, j in wanted]))
-        means = torch.cat([torch.zeros(4, same), basis], dim=1)
-        firsts, seconds = (list(side) for side in zip(*wanted, strict=True))
-        kept = torch.tensor([_SQUARES_KEPT if i == j else 1.0 for i, j in wanted])
-        self._matrix("first", kept[:, None] * means[firsts], kept * centre[firsts])
-        self._matrix("second", means[seconds], centre[seconds])
-
-        three = torch.eye(3)
-        self._matrix("spread", three.repeat(3, 1))
-        self._matrix("gather", three.repeat_interleave(3, dim=1))
-        self._matrix("sum", torch.ones(1, 3))
-        self._matrix("sums", torch.ones(3, 3))
-        self._constant("tiny", torch.full((3,), _TINY))
-        self._matrix("colours", basis[:3, :3].T / basis[3, 3])
-        select = torch.cat([torch.zeros(4, same), raw], dim=1)
-        self._matrix("colour_means", select[:3])
-        self._matrix("alpha_mean", select[3:])
-
-    def _matrix(self, name: str, weight: Tensor, bias: Tensor | None = None) -> None:
-        self._constant(name, weight[:, :, None, None].contiguous())
-        if bias is not None:
-            self._constant(f"{name}_bias", bias)
-
-    def _constant(self, name: str, value: Tensor) -> None:
-        self.register_buffer(name, value, persistent=False)
+        self.colours = Matrix(basis[:3, :3].T / basis[3, 3])
+        select = torch.cat([torch.zeros(4, len(_PAIRS)), raw], dim=1)
+        self.colour_means, self.alpha_mean = Matrix(select[:3]), Matrix(select[3:])
+        self.along = Matrix(torch.ones(1, 3))
 
     def forward(self, alpha_lr: Tensor, image_lr: Tensor) -> tuple[Tensor, Tensor]:
         """Fit.
@@ -140,9 +115,8 @@ class Refit(nn.Module):
             A (B,3,h*w), bilinear between cells, and the fitted alpha A . I + B (B,1,h*w), not clamped.
         """
         moments = self._moments(from_planes(alpha_lr, image_lr.shape[2:]), image_lr)
-        slope = F.conv2d(self._solution(moments), self.colours)
-        along = F.conv2d(slope * F.conv2d(moments, self.colour_means), self.sum)
-        offset = F.conv2d(moments, self.alpha_mean) - along
+        slope = self.colours(self.solver(*self._covariances(moments)))
+        offset = self.alpha_mean(moments) - self.along(slope * self.colour_means(moments))
         grid = torch.cat([slope, offset], dim=1)
         slope, offset = torch.split(planes(upsample(grid, _PIXEL * _CELL)), [3, 1], dim=1)
         return slope, channel_sum(slope * planes(image_lr)) + offset
@@ -150,53 +124,64 @@ class Refit(nn.Module):
     def _moments(self, alpha_lr: Tensor, image_lr: Tensor) -> Tensor:
         """(B,13,h/4,w/4): means over windows of the pairs' products, of red, green, blue and of alpha."""
         both = torch.cat([F.avg_pool2d(image_lr, _PIXEL), F.avg_pool2d(alpha_lr, _PIXEL)], dim=1)
-        left = F.conv2d(both, self.left, self.left_bias)
-        grid = F.avg_pool2d(left * F.conv2d(both, self.right, self.right_bias), _CELL)
+        grid = F.avg_pool2d(self.left(both) * self.right(both), _CELL)
         reach = _WINDOW // 2
         return F.avg_pool2d(grid, _WINDOW, stride=1, padding=reach, count_include_pad=False)
 
-    def _solution(self, moments: Tensor) -> Tensor:
-        """(B,3,h/4,w/4): slope of alpha in the basis."""
-        first = F.conv2d(moments, self.first, self.first_bias)
-        second = F.conv2d(moments, self.second, self.second_bias)
-        covariances = F.conv2d(moments, self.products, self.ridge) - first * second
+    def _covariances(self, moments: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the basis's colours (B,9,h/4,w/4), row by row, and of each with alpha (B,3,h/4,w/4)."""
+        covariances = self.products(moments) - self.first(moments) * self.second(moments)
         square, target = torch.split(covariances, [9, 3], dim=1)
+        return square, target
+
+
+def _products() -> tuple[Tensor, Tensor]:
+    """Which product's mean belongs to each covariance, and the ridge that is added."""
+    rows = torch.zeros(len(_COVARIANCES), len(_PAIRS) + 4)
+    for row, (i, j) in enumerate(_COVARIANCES):
+        rows[row, _PAIRS.index((min(i, j), max(i, j)))] = 1.0
+    return rows, torch.tensor([_RIDGE[i] if i == j else 0.0 for i, j in _COVARIANCES])
+
+
+class Solver(nn.Module):
+    """Two steps of conjugate gradients, from 0, for a symmetric system in each pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # One for each place where it stands: what runs in a file is compared with what is here one by one.
+        self.unit_1, self.unit_2 = (Matrix(torch.ones(3, 3), torch.full((3,), _TINY)) for _ in range(2))
+        self.spread_1, self.spread_2 = (Matrix(torch.eye(3).repeat(3, 1)) for _ in range(2))
+        self.gather_1, self.gather_2 = (Matrix(torch.eye(3).repeat_interleave(3, dim=1)) for _ in range(2))
+        self.curvature_1, self.curvature_2 = (Matrix(torch.ones(3, 3)) for _ in range(2))
+        self.length_1, self.length_2 = (Matrix(torch.ones(3, 3)) for _ in range(2))
+        self.conjugate = Matrix(torch.ones(3, 3))
+
+    def forward(self, square: Tensor, target: Tensor) -> Tensor:
+        """Matrices (B,9,h,w), vectors (B,3,h,w) -> (B,3,h,w)."""
         if not self.training:
-            return self._conjugate_gradients(square, target)
+            return self._steps(square, target)
         # The exact solution is linear in the target. The gradient of the steps, along unit vectors, has no bound, and
         # that of flat windows drowns all others.
         smooth = _solved(square, target, _TRAINING_RIDGE)
         with torch.no_grad():
-            rest = self._conjugate_gradients(square, target) - smooth
+            rest = self._steps(square, target) - smooth
         return smooth + rest
 
-    def _conjugate_gradients(self, square: Tensor, target: Tensor) -> Tensor:
-        """Two steps from 0 towards the solutions (B,3,h,w) of symmetric systems (B,9,h,w)."""
-        direction = self._unit(target)
-        image = self._applied(square, direction)
-        curvature = self._curvature(direction, image)
-        length = self._dot(direction, target) / curvature
-        solution = length * direction
+    def _steps(self, square: Tensor, target: Tensor) -> Tensor:
+        # Sums over channels come out in each of three.
+        direction: Tensor = target * torch.rsqrt(self.unit_1(target * target))
+        image = self.gather_1(square * self.spread_1(direction))
+        curvature = F.relu(self.curvature_1(direction * image)) + _LEAST_CURVATURE
+        length = self.length_1(direction * target) / curvature
+        solution: Tensor = length * direction
 
         residual = target - length * image
-        # Conjugate to the first direction.
-        direction = self._unit(residual - self._dot(residual, image) / curvature * direction)
-        curvature = self._curvature(direction, self._applied(square, direction))
-        return solution + self._dot(direction, residual) / curvature * direction
-
-    def _applied(self, square: Tensor, x: Tensor) -> Tensor:
-        """The symmetric matrices (B,9,h,w) times vectors (B,3,h,w)."""
-        return F.conv2d(square * F.conv2d(x, self.spread), self.gather)
-
-    def _curvature(self, direction: Tensor, image: Tensor) -> Tensor:
-        return F.relu(self._dot(direction, image)) + _LEAST_CURVATURE
-
-    def _dot(self, x: Tensor, y: Tensor, plus: Tensor | None = None) -> Tensor:
-        """Products of vectors (B,3,h,w), in each of three channels."""
-        return F.conv2d(x * y, self.sums, plus)
-
-    def _unit(self, x: Tensor) -> Tensor:
-        return x * torch.rsqrt(self._dot(x, x, self.tiny))
+        direction = residual - self.conjugate(residual * image) / curvature * direction
+        direction = direction * torch.rsqrt(self.unit_2(direction * direction))
+        image = self.gather_2(square * self.spread_2(direction))
+        curvature = F.relu(self.curvature_2(direction * image)) + _LEAST_CURVATURE
+        solution = solution + self.length_2(direction * residual) / curvature * direction
+        return solution
 
 
 def _solved(square: Tensor, target: Tensor, ridge: float) -> Tensor:

@@ -81,8 +81,8 @@ def test_past_the_limit_fails_by_name(scheme: str, error: float, tensor: str) ->
 @pytest.mark.parametrize(
     ("error", "tensor", "said"),
     [
-        (0.07, 0, "the largest difference of alpha to this machine's is 0.07, above 0.06 (one step of"),
-        (-0.1, 1, "a correction is "),
+        (0.08, 0, "the largest difference of alpha to this machine's is 0.08, above 0.069 (one step of"),
+        (-0.1, 1, "a block is "),
     ],
 )
 def test_more_than_a_step_of_the_heads_fails(error: float, tensor: int, said: str) -> None:

@@ -16,9 +16,9 @@ Pairs = list[tuple[FloatArray, FloatArray]]
 _RELU6 = torch.ops.aten.relu6.default
 _CLAMP = torch.ops.aten.clamp.default
 
-UNIT_CLAMPS = 8
+UNIT_CLAMPS = 9
 """Two shares, alpha and misfit in the two-colour fit; alpha and support in the colour regression;
-alpha_lr and the matte in the model."""
+alpha before and after the refit and the matte in the model."""
 
 
 def inputs(photographs: Callable[..., Pairs]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -25,7 +25,7 @@ ROWS = (
     {"files", "metrics", "two_colour", "distributed", "full_resolution", "flatbuffer_sharing"},
     {"flatbuffer_tree"},
     {"ranges"},
-    {"colour_regression"},
+    {"colour_regression", "refit"},
     {"start"},
     {"guided_filter", "hourglass", "images", "samples"},
     {"model", "discriminator", "parity", "composites", "wide"},

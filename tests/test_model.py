@@ -74,7 +74,7 @@ def test_the_whole_has_the_count_of_the_paper() -> None:
 
 def test_26_convolutions() -> None:
     """A joined one counts once for each of its inputs."""
-    assert sum(isinstance(module, nn.Conv2d) for module in Generator().modules()) == 26
+    assert sum(isinstance(module, nn.Conv2d) for module in Generator().hourglass.modules()) == 26
 
 
 def test_a_joined_convolution_is_one_over_the_concatenation() -> None:

@@ -33,7 +33,7 @@ from igf_mobile.backends.base import (
 from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.files import atomic_path
-from igf_mobile.layers import identify, layer_weights
+from igf_mobile.layers import identify, is_layer, layer_weights
 from igf_mobile.model import STRIDE, Generator
 from igf_mobile.observers import ranges_for
 from igf_mobile.ranges import Ranges
@@ -171,7 +171,8 @@ def _selects_float16(weights: Mapping[str, FloatArray], layers: Mapping[str, str
     def selects(op: Any) -> bool:
         if op.op_type != "conv" or op.weight.val is None:
             return True
-        return layers[identify([op.weight.val], weights)[0]] != recipes.FLOAT
+        (name,) = identify([op.weight.val], weights)
+        return not is_layer(name) or layers[name] != recipes.FLOAT
 
     return selects
 

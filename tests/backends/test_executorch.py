@@ -38,14 +38,14 @@ SIZE = (64, 64)
 SCHEMES = executorch.BACKEND.schemes
 FAST = ("fp32", "w8a8")
 EACH_SCHEME = [pytest.param(scheme, marks=() if scheme in FAST else pytest.mark.slow) for scheme in SCHEMES]
-CONVOLUTIONS, DEPTHWISE, FIXED = 26, 2, 5
+CONVOLUTIONS, DEPTHWISE, FIXED = 26, 2, 25
 """Of the network, of those depthwise, and with constant kernels (`igf_mobile/blocks.py`), which stay float."""
 METADATA = {"name": "igf", "version": "0.1.0", "checkpoint_sha256": "ab" * 32, "zeta": "ü"}
 
 # Scheme -> least SQNR in dB of alpha and of the coefficients against the float model: the worst of three
 # photographs at 64 x 64 with the corrections of `trained_like`, and after it what was measured.
 LIMITS = {
-    "fp32": (113.5, 107.0),  # 116.6, 110.0
+    "fp32": (113.5, 92.5),  # 116.6, 95.6
     "fp16": (43.0, 38.0),  # 46.0, 41.1
     "w8": (39.5, 30.0),  # 42.9, 33.2
     "w8a8": (35.0, 25.5),  # 38.2, 28.7

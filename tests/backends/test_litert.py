@@ -30,16 +30,16 @@ Exporter = Callable[[str], Artifact]
 
 SIZE = (64, 64)
 SCHEMES = litert.BACKEND.schemes
-CONVOLUTIONS, FIXED = 26, 5
+CONVOLUTIONS, FIXED = 26, 25
 """Of the network, and with constant kernels (`igf_mobile/blocks.py`), which stay float."""
 METADATA = {"name": "igf", "version": "0.1.0", "checkpoint_sha256": "ab" * 32, "zeta": "a text with ü"}
 
 # Scheme -> least SQNR in dB of alpha and of the coefficients against the float model: the worst of three
 # photographs at 64 x 64 with the corrections of `trained_like`, and after it what was measured.
 LIMITS = {
-    "fp32": (113.5, 107.0),  # 116.6, 110.0
+    "fp32": (113.5, 92.5),  # 116.6, 95.9
     "fp16": (61.5, 55.0),  # 64.9, 58.3
-    "w8": (39.5, 30.0),  # 42.9, 33.3
+    "w8": (36.0, 30.0),  # 39.3, 33.3
     "w8a8": (34.0, 24.5),  # 37.2, 27.6 with ranges over all samples, not the vendor's moving average
 }
 
@@ -176,7 +176,8 @@ def test_number_formats_in_the_file(exported: Exporter) -> None:
     assert convolution_types(exported("w8a8").path) == {(int8, int8, int8): CONVOLUTIONS, in_float: FIXED}
     for scheme in ("fp32", "fp16", "w8"):  # constants are dequantized before they reach the convolution
         assert convolution_types(exported(scheme).path) == {in_float: CONVOLUTIONS + FIXED}
-    stored = {"fp16": (CONVOLUTIONS + FIXED, 0), "w8": (FIXED, CONVOLUTIONS)}
+    different = FIXED - 8  # equal constants are stored once
+    stored = {"fp16": (CONVOLUTIONS + different, 0), "w8": (different, CONVOLUTIONS)}
     for scheme, counts in stored.items():
         (graph,) = tree(exported(scheme).path).subgraphs
         kinds = [tensor.type for tensor in graph.tensors]
