@@ -117,12 +117,12 @@ class Generator(nn.Module):
         size = corrections.shape[2:]
         drawn, trust, gain, late = torch.split(planes(corrections), 1, dim=1)
         drawn = self._unit(start.alpha + drawn)
-        slope, fitted = self.refit(drawn, from_planes(start.image, size))
-        mixed = drawn + (_TRUST + trust) * (fitted - drawn)
+        fit = self.refit(drawn, from_planes(start.image, size))
+        mixed = drawn + (_TRUST + trust) * (fit.alpha - drawn)
         alpha = self._unit(STEEPNESS * mixed + (0.5 - 0.5 * STEEPNESS) + late)
-        slope = (STEEPNESS * gain + STEEPNESS) * slope
-        offset = alpha - channel_sum(slope * start.image)
-        return from_planes(torch.cat([slope, offset], dim=1), size)
+        gain = STEEPNESS * gain + STEEPNESS
+        # B = alpha - A . I, the block means of both.
+        return from_planes(torch.cat([gain * fit.slope, alpha - gain * fit.product], dim=1), size)
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> Matte:
         """Matte a batch. Shapes as in `coefficients`."""

@@ -16,6 +16,8 @@ Sums and copies of channels are products with constant matrices, 1x1 convolution
 operator takes the place of ten that slice, add and concatenate. Their entries are exact in float16.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -61,6 +63,22 @@ _COVARIANCES = (*((i, j) for i in range(3) for j in range(3)), *((i, 3) for i in
 """Of colours, three rows of three, then of each with alpha."""
 
 
+class Fit(NamedTuple):
+    """Planes at the coefficients' resolution (h, w) = (H/4, W/4)."""
+
+    slope: Tensor
+    """(B,3,h*w) A."""
+    product: Tensor
+    """(B,1,h*w) A . I of the block means."""
+    offset: Tensor
+    """(B,1,h*w) B."""
+
+    @property
+    def alpha(self) -> Tensor:
+        """(B,1,h*w) what was fitted, not clamped."""
+        return self.product + self.offset
+
+
 class Matrix(nn.Conv2d):
     """The product of a constant matrix with the channels of each pixel. In no checkpoint."""
 
@@ -104,7 +122,7 @@ class Refit(nn.Module):
         self.colour_means, self.alpha_mean = Matrix(select[:3]), Matrix(select[3:])
         self.along = Matrix(torch.ones(1, 3))
 
-    def forward(self, alpha_lr: Tensor, image_lr: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, alpha_lr: Tensor, image_lr: Tensor) -> Fit:
         """Fit.
 
         Args:
@@ -112,14 +130,14 @@ class Refit(nn.Module):
             image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 8.
 
         Returns:
-            A (B,3,h*w), bilinear between cells, and the fitted alpha A . I + B (B,1,h*w), not clamped.
+            A and B, bilinear between cells.
         """
         moments = self._moments(from_planes(alpha_lr, image_lr.shape[2:]), image_lr)
         slope = self.colours(self.solver(*self._covariances(moments)))
         offset = self.alpha_mean(moments) - self.along(slope * self.colour_means(moments))
         grid = torch.cat([slope, offset], dim=1)
         slope, offset = torch.split(planes(upsample(grid, _PIXEL * _CELL)), [3, 1], dim=1)
-        return slope, channel_sum(slope * planes(image_lr)) + offset
+        return Fit(slope, channel_sum(slope * planes(image_lr)), offset)
 
     def _moments(self, alpha_lr: Tensor, image_lr: Tensor) -> Tensor:
         """(B,13,h/4,w/4): means over windows of the pairs' products, of red, green, blue and of alpha."""

@@ -135,12 +135,12 @@ def test_at_init_the_matte_is_the_refitted_start(photographs: Callable[..., Pair
     with torch.no_grad():
         image_lr, mask_lr = (nn.functional.avg_pool2d(x, 4) for x in (guidance, mask))
         start = closed_form_start(image_lr, mask_lr)
-        slope, fitted = Refit().eval()(start.alpha, image_lr)
+        fit = Refit().eval()(start.alpha, image_lr)
         alpha, coefficients = Generator().eval()(guidance, mask)
     coefficients = coefficients.flatten(2)
-    torch.testing.assert_close(coefficients[:, :3], STEEPNESS * slope, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(coefficients[:, :3], STEEPNESS * fit.slope, atol=1e-5, rtol=1e-5)
     at_block_means = (coefficients[:, :3] * start.image).sum(1, keepdim=True) + coefficients[:, 3:]
-    mixed = 0.5 * (start.alpha + fitted)
+    mixed = 0.5 * (start.alpha + fit.alpha)
     wanted = (STEEPNESS * (mixed - 0.5) + 0.5).clamp(0.0, 1.0)
     torch.testing.assert_close(at_block_means, wanted, atol=1e-5, rtol=0.0)
     assert alpha.std() > 0.1
