@@ -415,7 +415,8 @@ def data_build(
     """
     from igf_mobile.data.build import build_data
 
-    build_data(data, count, seed, workers)
+    for sheet in build_data(data, count, seed, workers):
+        stdout().print(f"{sheet}: image, alpha and weak mask of some composites", soft_wrap=True)
 
 
 class _Steps:
