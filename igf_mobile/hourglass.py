@@ -10,6 +10,8 @@ the convolution, which is cheaper at the smaller size.
 This module is what `w8a8` quantizes; all arithmetic outside it stays float.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +22,14 @@ PARAMETER_COUNT = 59_466
 """Trainable parameters (paper 3.4)."""
 
 _ATTENTION_STRIDE = 32
+
+
+def joined_sum(parts: nn.ModuleList, xs: Sequence[Tensor]) -> Tensor:
+    """The sum of what each part makes of its input; as many inputs as parts."""
+    total: Tensor = parts[0](xs[0])
+    for part, x in zip(list(parts)[1:], xs[1:], strict=True):
+        total = total + part(x)
+    return total
 
 
 class JoinedConv(nn.Module):
@@ -48,10 +58,7 @@ class JoinedConv(nn.Module):
 
     def forward(self, *xs: Tensor) -> Tensor:
         """One (B,channels,h,w) for each of `inputs` -> (B,outputs,h/stride,w/stride)."""
-        total: Tensor = self.parts[0](xs[0])
-        for part, x in zip(list(self.parts)[1:], xs[1:], strict=True):
-            total = total + part(x)
-        y: Tensor = self.relu(self.norm(total))
+        y: Tensor = self.relu(self.norm(joined_sum(self.parts, xs)))
         return y
 
 

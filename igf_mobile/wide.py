@@ -6,7 +6,7 @@ XNNPACK lays out channels last, so neighbours across of a picture are one pixel 
 import torch
 from torch import Tensor, nn
 
-from igf_mobile.hourglass import JoinedConv
+from igf_mobile.hourglass import JoinedConv, joined_sum
 
 CHANNELS = 16
 """Outputs that XNNPACK's kernels for AVX2, AVX-512, int8 and float16 compute at once; fewer cost as much."""
@@ -78,10 +78,7 @@ class WideJoined(nn.Module):
 
     def forward(self, *xs: Tensor) -> Tensor:
         """As `JoinedConv`."""
-        total: Tensor = self.parts[0](xs[0])
-        for part, x in zip(list(self.parts)[1:], xs[1:], strict=True):
-            total = total + part(x)
-        y: Tensor = self.narrow(self.relu(total))
+        y: Tensor = self.narrow(self.relu(joined_sum(self.parts, xs)))
         return y
 
 
