@@ -22,7 +22,7 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
-from igf_mobile import backends, cli, gates, matting
+from igf_mobile import backends, cli, gates, matting, terminal
 from igf_mobile import checkpoint as checkpoints
 from igf_mobile.bench import rounds
 from igf_mobile.bench import run as bench_run
@@ -58,7 +58,7 @@ def igf(fake: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
 
     def run(*arguments: object) -> Result:
         screen = io.StringIO()
-        monkeypatch.setattr(cli, "_screen", Console(file=screen, width=100))
+        monkeypatch.setattr(terminal, "screen", Console(file=screen, width=100))
         monkeypatch.setattr(sys, "argv", ["igf", *map(str, arguments)])
         code = 0
         try:

@@ -281,7 +281,7 @@ def test_the_command_takes_any_number_of_reports(build: Path) -> None:
 def test_the_command_fails_on_a_regression(
     build: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_screen", Console(stderr=True))
+    monkeypatch.setattr("igf_mobile.terminal.screen", Console(stderr=True))
     new = device_reports.save(runs_of(build, scale=1.5), build / "new.json")
     old = device_reports.save(runs_of(build), build / "old.json")
     assert igf(build, "--devices", new, "--against", old) == 1

@@ -14,7 +14,7 @@ from igf_mobile.manifest import ArtifactRecord, load_manifest
 from igf_mobile.parity import Tolerance, load_tolerances
 from igf_mobile.pipeline.export import export_build
 from igf_mobile.pipeline.jobs import wanted_jobs
-from igf_mobile.pipeline.verify import verify_build
+from igf_mobile.pipeline.verify import open_build, verify_build
 
 SMALL = (96, 96)
 
@@ -33,7 +33,9 @@ def verify(fake: Any, healthy_build: Path, tolerances: list[Tolerance]) -> Calla
 
     def failures(mutants: dict[str, str], build: Path = healthy_build) -> list[str]:
         fake.module.mutants.update(mutants)
-        _, sentences = verify_build(build, fake.checkpoint, tolerances, progress=lambda text: None)
+        _, sentences = verify_build(
+            open_build(build, fake.checkpoint), tolerances, progress=lambda text: None
+        )
         return sentences
 
     return failures

@@ -53,6 +53,7 @@ ROWS = (
     {"profile_cli", "elsewhere"},
     {"proof", "arm", "oldest", "bench"},
     {"ablation"},
+    {"commands"},
     {"cli"},
 )
 ROW_OF = {name: position for position, row in enumerate(ROWS) for name in row}
@@ -132,7 +133,7 @@ HEAVY = ("torch", "numpy", "cv2", "pydantic", "rich", "matplotlib", "scipy", "PI
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["bench", "--help"], ["export", "--help"], ["sensitivity", "--help"]],
+    [["--help"], ["bench", "--help"], ["export", "--help"], ["verify", "--help"], ["sensitivity", "--help"]],
     ids=" ".join,
 )
 def test_help_needs_nothing_heavy(arguments: list[str]) -> None:

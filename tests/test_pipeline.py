@@ -23,7 +23,7 @@ from igf_mobile.parity import EXPORTED, QUANTIZED, Tolerance, load_tolerances
 from igf_mobile.pipeline.export import export_build
 from igf_mobile.pipeline.jobs import wanted_jobs
 from igf_mobile.pipeline.runners import open_runner
-from igf_mobile.pipeline.verify import verify_build
+from igf_mobile.pipeline.verify import open_build, verify_build
 
 SMALL = (96, 96)
 SCHEMES = ["fp32", "fp16", "w8", "w8a8"]
@@ -51,7 +51,7 @@ def tolerances(healthy_build: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def verify(build: Path, fake: Any, tolerances: list[Tolerance]) -> list[str]:
-    return verify_build(build, fake.checkpoint, tolerances, progress=lambda text: None)[1]
+    return verify_build(open_build(build, fake.checkpoint), tolerances, progress=lambda text: None)[1]
 
 
 def artifact(build: Path, scheme: str) -> Path:
@@ -287,7 +287,9 @@ def test_a_size_that_the_proof_set_does_not_have_is_recorded_as_such(fake: Any, 
 
 
 def test_a_healthy_build_passes(fake: Any, build: Path, tolerances: list[Tolerance]) -> None:
-    manifest, failures = verify_build(build, fake.checkpoint, tolerances, progress=lambda text: None)
+    manifest, failures = verify_build(
+        open_build(build, fake.checkpoint), tolerances, progress=lambda text: None
+    )
     assert failures == []
     assert fake.module.exported == []
     assert [r.parity for r in manifest.artifacts] == [r.parity for r in load_manifest(build).artifacts]
@@ -356,7 +358,7 @@ def test_another_checkpoint(fake: Any, build: Path, tolerances: list[Tolerance],
         model.hourglass.head.parts[0].bias += 0.05
     other = tmp_path / "other.safetensors"
     save_checkpoint(other, model, info)
-    _, failures = verify_build(build, other, tolerances, progress=lambda text: None)
+    _, failures = verify_build(open_build(build, other), tolerances, progress=lambda text: None)
     assert "the build is of checkpoint" in failures[0]
     assert any(s.startswith("fake fp32: exported alpha.mean_abs is ") for s in failures)
 
@@ -365,7 +367,7 @@ def test_a_damaged_checkpoint(fake: Any, build: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(fake.checkpoint.read_bytes()[:-1])
     with pytest.raises(DamagedFile, match=r"broken\.safetensors is not a whole safetensors file"):
-        verify_build(build, broken, [], progress=lambda text: None)
+        verify_build(open_build(build, broken), [], progress=lambda text: None)
 
 
 def change_artifact(build: Path, scheme: str, **changes: object) -> None:

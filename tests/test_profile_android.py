@@ -9,7 +9,7 @@ import device_reports
 import pytest
 from rich.console import Console
 
-from igf_mobile import cli, report
+from igf_mobile import cli, report, terminal
 from igf_mobile.errors import IgfError
 from igf_mobile.profile import adb, android
 from igf_mobile.profile.android import parse
@@ -74,7 +74,7 @@ class Phone:
         sys.argv = ["igf", "profile", "android", "--build", str(self.build), *arguments]
         with pytest.raises(SystemExit) as ending:
             cli.main()
-        cli._screen.file.flush()
+        terminal.screen.file.flush()
         out, err = self.capfd.readouterr()
         return int(ending.value.code or 0), out, err
 
@@ -114,7 +114,7 @@ def phone(
     monkeypatch.setattr(
         report, "strips", lambda folder, run: []
     )  # the mattes' pictures have tests of their own
-    monkeypatch.setattr(cli, "_screen", Console(stderr=True))
+    monkeypatch.setattr(terminal, "screen", Console(stderr=True))
     return Phone(tmp_path, capfd)
 
 

@@ -43,7 +43,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
         return build / "report.html"
 
     monkeypatch.setattr(report, "rewrite_report", merge)
-    monkeypatch.setattr(cli, "_screen", Console(stderr=True))
+    monkeypatch.setattr("igf_mobile.terminal.screen", Console(stderr=True))
     return desk
 
 

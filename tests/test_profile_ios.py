@@ -9,7 +9,7 @@ import device_reports
 import pytest
 from rich.console import Console
 
-from igf_mobile import cli, report
+from igf_mobile import cli, report, terminal
 from igf_mobile.profile import ios
 from igf_mobile.profile.progress import Progress
 
@@ -68,7 +68,7 @@ class Mac:
         ]
         with pytest.raises(SystemExit) as ending:
             cli.main()
-        cli._screen.file.flush()
+        terminal.screen.file.flush()
         return int(ending.value.code or 0), *self.capfd.readouterr()
 
     def failure(self, *arguments: str, code: int = 2) -> str:
@@ -91,7 +91,7 @@ def mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     monkeypatch.setenv("PATH", f"{bin_}:/usr/bin:/bin")
     monkeypatch.setenv("FAKE_XCODE", str(tmp_path))
     monkeypatch.setattr(report, "rewrite_report", lambda build, reports: build / "report.html")
-    monkeypatch.setattr(cli, "_screen", Console(stderr=True))
+    monkeypatch.setattr(terminal, "screen", Console(stderr=True))
     return Mac(tmp_path, capfd)
 
 

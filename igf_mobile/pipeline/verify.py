@@ -1,7 +1,7 @@
 """A build folder, run again and held to its gates."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from igf_mobile import backends, gates
@@ -13,6 +13,7 @@ from igf_mobile.contents.stress import stress_pairs
 from igf_mobile.errors import IgfError
 from igf_mobile.inside import Inside
 from igf_mobile.manifest import ArtifactRecord, Manifest, load_manifest
+from igf_mobile.model import Generator
 from igf_mobile.parity import Parity, Tolerance
 from igf_mobile.pipeline.folder import FLOAT, LOG, Progress
 from igf_mobile.pipeline.jobs import Job, job_of, order
@@ -21,23 +22,41 @@ from igf_mobile.pipeline.measure import Outputs, Proof, measure_parity, run, run
 from igf_mobile.quiet import output_to
 
 
+@dataclass(frozen=True)
+class OpenBuild:
+    """A build folder and its checkpoint, each read once."""
+
+    folder: Path
+    manifest: Manifest
+    checkpoint: Path
+    model: Generator
+    """Of the checkpoint, in eval mode."""
+
+
+def open_build(folder: Path, checkpoint: Path) -> OpenBuild:
+    """Read a build's manifest and the checkpoint to hold it to.
+
+    Raises:
+        IgfError: there is no such checkpoint.
+        DamagedFile: the manifest or the checkpoint cannot be read.
+    """
+    manifest = load_manifest(folder)
+    return OpenBuild(folder, manifest, checkpoint, load_checkpoint(checkpoint)[0])
+
+
 def verify_build(
-    folder: Path, checkpoint: Path, tolerances: Sequence[Tolerance], progress: Progress = print
+    build: OpenBuild, tolerances: Sequence[Tolerance], progress: Progress = print
 ) -> tuple[Manifest, list[str]]:
     """Run every artifact of a build again and hold it to its gates.
 
     Returns:
         The manifest with what was measured now, and a sentence per failure (empty: all gates passed).
-
-    Raises:
-        DamagedFile: the manifest or the checkpoint cannot be read.
     """
-    manifest = load_manifest(folder)
-    failures = gates.check_build(manifest, folder, checkpoint)
+    folder, manifest, model = build.folder, build.manifest, build.model
+    failures = gates.check_build(manifest, folder, build.checkpoint)
     if not manifest.artifacts:
         failures.append(f"{folder} holds no artifacts; `igf export` makes them")
     damaged = {record.file for record in manifest.artifacts if any(record.file in f for f in failures)}
-    model, _ = load_checkpoint(checkpoint)
     proof = run_proof(model)
     write_crops(folder, FLOAT, proof.samples, proof.outputs[0])
     # Ranges go with the size: the calibration set says nothing of artifacts of another one.

@@ -13,7 +13,6 @@ from torch.fx import Node
 
 from igf_mobile import backends
 from igf_mobile import ranges as ranges_module
-from igf_mobile.checkpoint import load_checkpoint
 from igf_mobile.contents.layers import Grid, Layer
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.graph import ExportGraph, Layout
@@ -130,20 +129,19 @@ def _difference(there: Grid | None, limits: Range, is_coreml: bool) -> str | Non
 
 
 def check_build(
-    manifest: Manifest, folder: Path, checkpoint: Path, progress: Callable[[str], None]
+    manifest: Manifest, folder: Path, model: Generator, progress: Callable[[str], None]
 ) -> list[str]:
     """A sentence for each convolution of a build's `w8a8` artifacts whose scales are not those of its table.
 
     Args:
         manifest: the build's.
         folder: where it is.
-        checkpoint: the build's.
+        model: of the build's checkpoint, in eval mode.
         progress: is told each artifact, and why one was not read.
     """
     records = [record for record in manifest.artifacts if record.scheme == "w8a8"]
     if manifest.ranges is None or not records:
         return []
-    model, _ = load_checkpoint(checkpoint)
     shared = SharedGrids(model, ranges_module.load(folder / manifest.ranges.file.file))
     sentences = []
     for record in records:

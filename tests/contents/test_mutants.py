@@ -26,7 +26,7 @@ from igf_mobile.parity import Tolerance, load_tolerances
 from igf_mobile.pipeline import measure
 from igf_mobile.pipeline.export import export_build
 from igf_mobile.pipeline.jobs import wanted_jobs
-from igf_mobile.pipeline.verify import verify_build
+from igf_mobile.pipeline.verify import open_build, verify_build
 
 SIZE = (64, 64)
 FILE = "igf-test-litert-w8a8.tflite"
@@ -90,7 +90,7 @@ def failures_of(small: Small, folder: Path) -> list[str]:
         for r in manifest.artifacts
     )
     save_manifest(dataclasses.replace(manifest, artifacts=records), folder)
-    return verify_build(folder, small.checkpoint, small.tolerances, progress=lambda _: None)[1]
+    return verify_build(open_build(folder, small.checkpoint), small.tolerances, progress=lambda _: None)[1]
 
 
 def tree_of(path: Path) -> Any:

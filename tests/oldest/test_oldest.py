@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from igf_mobile import cli
+from igf_mobile import cli, terminal
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.elsewhere.heads import Heads
 from igf_mobile.errors import IgfError, NotPossible
@@ -161,7 +161,7 @@ def test_exit_codes(
 
 def test_no_environment_is_exit_code_3(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(cli._screen, "print", lambda text, **_: said.append(text))
+    monkeypatch.setattr(terminal.screen, "print", lambda text, **_: said.append(text))
 
     def refuse(build: Path, progress: object) -> list[check.Row]:
         raise NotPossible("no Python 3.11")

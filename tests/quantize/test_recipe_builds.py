@@ -15,7 +15,7 @@ from igf_mobile.manifest import Manifest, load_manifest, save_manifest
 from igf_mobile.parity import Tolerance, load_tolerances
 from igf_mobile.pipeline.export import export_build
 from igf_mobile.pipeline.jobs import wanted_jobs
-from igf_mobile.pipeline.verify import verify_build
+from igf_mobile.pipeline.verify import open_build, verify_build
 from igf_mobile.recipes import Recipe
 
 SMALL = (96, 96)
@@ -40,7 +40,7 @@ def export(fake: Any, folder: Path, recipe: Recipe = RECIPE) -> Manifest:
 
 
 def verify(fake: Any, folder: Path, tolerances: list[Tolerance]) -> list[str]:
-    return verify_build(folder, fake.checkpoint, tolerances, progress=lambda text: None)[1]
+    return verify_build(open_build(folder, fake.checkpoint), tolerances, progress=lambda text: None)[1]
 
 
 def test_it_is_exported_beside_what_is_there(fake: Any, build: Path, tolerances: list[Tolerance]) -> None:
