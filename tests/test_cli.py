@@ -4,6 +4,7 @@
 start it as a user does.
 """
 
+import dataclasses
 import io
 import json
 import os
@@ -11,7 +12,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from igf_mobile.bench.rounds import Loaded, SideFailed
 from igf_mobile.bench.worker import Server
 from igf_mobile.checkpoint import load_checkpoint
 from igf_mobile.device_report import DeviceParity
-from igf_mobile.manifest import load_manifest
+from igf_mobile.manifest import load_manifest, save_manifest
 from igf_mobile.samples import ASSETS, load_sample
 
 PHOTOGRAPH, MASK = ASSETS / "chelsea.jpg", ASSETS / "chelsea_mask.png"
@@ -40,7 +40,7 @@ SHIPPED = checkpoints.DEFAULT_CHECKPOINT
 """The fixture `igf` puts another one in its place; a random network has no background that is exactly 0."""
 
 
-@dataclass
+@dataclasses.dataclass
 class Result:
     code: int
     out: str
@@ -521,6 +521,23 @@ def test_bench_compares_two_runs(bench: Igf, igf: Igf, tmp_path: Path) -> None:
     ]
     assert "no difference" in igf("bench", "--compare", run, run).out
     one_line(igf("bench", "--compare", run, tmp_path / "absent.json"), 2, "absent.json is not readable")
+
+
+def test_bench_compares_a_build_of_coefficients_with_its_kind_only(
+    bench: Igf, igf: Igf, build: Path, tmp_path: Path
+) -> None:
+    whole, only = tmp_path / "whole.json", tmp_path / "only.json"
+    options = ("--only", "fake-fp32", "--no-memory", "--iterations", 30, "--output")
+    assert bench(*options, whole).code == 0
+    save_manifest(dataclasses.replace(load_manifest(build), coefficients_only=True), build)
+    assert bench(*options, only).code == 0
+    torch, artifact = json.loads(igf("bench", "--compare", only, whole, "--json").out)
+    assert torch["ratio"] is not None and artifact["ratio"] is None
+    why = "not compared: it ends at alpha in the old run, at the coefficients in the new"
+    assert artifact["verdict"] == why
+    assert why in igf("bench", "--compare", only, whole).out
+    (_, artifact) = json.loads(igf("bench", "--compare", only, only, "--json").out)
+    assert artifact["verdict"] == "no difference"
 
 
 @pytest.mark.parametrize(

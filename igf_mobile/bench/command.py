@@ -79,7 +79,9 @@ def bench(
     passes: Annotated[int, typer.Option(help="Of --profile: how often each operator is timed.", min=1)] = 5,
     compare: Annotated[
         tuple[Path, Path] | None,
-        typer.Option(metavar="NEW OLD", help="Measure nothing: ratios of two runs written by --output."),
+        typer.Option(
+            metavar="NEW OLD", help="Measure nothing: ratios of two runs written by --output, like with like."
+        ),
     ] = None,
     output: Annotated[
         Path | None,

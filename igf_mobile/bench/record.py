@@ -89,11 +89,20 @@ class Row:
     """Of whole frames: stage -> samples in ms; see `frame.STAGES`."""
     sustained: Sustained | None = None
     parity: DeviceParity | None = None
+    size: tuple[int, int] | None = None
+    """(H, W) of the photograph it is given; None in records from before."""
+    coefficients_only: bool | None = None
+    """Whether an artifact, applied or not, ends at A and B; None of other sides and in records from before."""
 
     @property
     def summary(self) -> Summary | None:
         """Of the samples; None when it did not run."""
         return summarise(self.samples_ms) if self.samples_ms else None
+
+    @property
+    def artifact(self) -> str | None:
+        """`<backend>-<scheme>` of an artifact, applied or not; other sides have none."""
+        return self.name.partition(" + ")[0] if self.kind in ("artifact", "applied") else None
 
     @property
     def scheme(self) -> str:
@@ -125,8 +134,8 @@ class BenchRun:
         return None
 
     def multiple(self, row: Row) -> float | None:
-        """The row's median as a multiple of the least time a frame can take here; None for peers."""
-        if self.roofline is None or row.summary is None or not row.scheme:
+        """The row's median as a multiple of the least time a frame can take here; None of other work."""
+        if self.roofline is None or row.summary is None or not row.scheme or row.coefficients_only:
             return None
         return row.summary.median_ms / self.roofline.limit_ms(row.scheme, row.threads)
 

@@ -211,4 +211,6 @@ def _row(spec: Spec, measured: Measured, memory: Memory | None, extras: _Extras)
         stages=extras.stages,
         sustained=extras.sustained,
         parity=extras.parity,
+        size=spec.size,
+        coefficients_only=spec.coefficients_only,
     )

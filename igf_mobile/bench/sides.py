@@ -31,6 +31,8 @@ class Spec:
     """Folder of what was fetched for peers."""
     frame: tuple[int, int] | None = None
     """(H, W) of the frame that an applied artifact's coefficients go to."""
+    coefficients_only: bool | None = None
+    """Whether an artifact, applied or not, ends at A and B; None of other sides."""
 
     @property
     def name(self) -> str:
@@ -51,7 +53,7 @@ def artifact_specs(manifest: Manifest, base: Spec, only: Sequence[str] = ()) -> 
 
     Args:
         manifest: the build's.
-        base: the fields that all sides share.
+        base: the fields that all sides share; the size is the manifest's.
         only: names of artifacts; all when empty.
 
     Raises:
@@ -60,7 +62,10 @@ def artifact_specs(manifest: Manifest, base: Spec, only: Sequence[str] = ()) -> 
     names = [f"{record.backend}-{record.scheme}" for record in manifest.artifacts]
     if unknown := sorted(set(only) - set(names)):
         raise ValueError(f"the build has no artifact {unknown[0]!r}; it has {', '.join(names)}")
-    return [dataclasses.replace(base, kind="artifact", what=n) for n in names if not only or n in only]
+    shared = dataclasses.replace(
+        base, kind="artifact", size=manifest.size, coefficients_only=manifest.coefficients_only
+    )
+    return [dataclasses.replace(shared, what=n) for n in names if not only or n in only]
 
 
 def applied_specs(

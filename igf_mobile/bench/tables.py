@@ -145,7 +145,8 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     table.add_column("Verdict")
     for found in comparisons:
         times = [f"{ms:.2f}" if ms is not None else "-" for ms in (found.old_ms, found.new_ms)]
-        table.add_row(found.side, *times, str(found.ratio) if found.ratio else "-", found.verdict)
+        verdict = f"{found.verdict}; {found.note}" if found.note else found.verdict
+        table.add_row(found.side, *times, str(found.ratio) if found.ratio else "-", verdict)
     return table
 
 

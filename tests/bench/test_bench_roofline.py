@@ -41,6 +41,8 @@ def test_latencies_are_multiples_of_it() -> None:
     assert run.multiple(run.rows[0]) is None  # nothing was probed
     run = dataclasses.replace(run, roofline=Roofline(PROBE, FRAME))
     assert [run.multiple(row) for row in run.rows] == [pytest.approx(5.0), pytest.approx(10.0), None]
+    without_alpha = dataclasses.replace(run.rows[0], coefficients_only=True)
+    assert run.multiple(without_alpha) is None  # the limit is that of a frame to alpha
     assert "limit on one core: 0.60 ms" in tables.limits(run)
     rows = markdown.table(run).splitlines()
     assert rows[2].startswith("| litert-fp32 | 3.00 | 3.00 | 87.4 | 1.00 [1.00, 1.00] | 5.0 |")

@@ -209,15 +209,15 @@ def test_artifacts_are_chosen_by_name(healthy_build: Path) -> None:
 def test_coefficients_are_applied_to_the_whole_frame(
     healthy_build: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = eager_spec(healthy_build, None, Path("cache"), (64, 96), 1)
+    base = eager_spec(healthy_build, None, Path("cache"), (64, 64), 1)
     (spec,) = applied_specs(load_manifest(healthy_build), base, (128, 192), ["fake-w8"])
-    assert (spec.name, spec.kind) == ("fake-w8 + 192x128", "applied")
+    assert (spec.name, spec.kind, spec.size) == ("fake-w8 + 192x128", "applied", (96, 96))
     assert Spec.from_json(json.loads(json.dumps(dataclasses.asdict(spec)))) == spec
     red = np.zeros((1, 16, 24, 4), np.float32)
     red[..., 0] = 1.0
-    monkeypatch.setattr(calls, "_artifact", lambda spec: Prepared("fake", 64 * 96, lambda: lambda: [red]))
+    monkeypatch.setattr(calls, "_artifact", lambda spec: Prepared("fake", 96 * 96, lambda: lambda: [red]))
     prepared = prepare(spec)
     (alpha,) = prepared.load()()
     assert prepared.pixels == 128 * 192
-    wanted = np.rint(resize(photograph((64, 96)).guidance, (128, 192))[..., 0] * 255.0)
+    wanted = np.rint(resize(photograph((96, 96)).guidance, (128, 192))[..., 0] * 255.0)
     np.testing.assert_array_equal(alpha, wanted.astype(np.uint8))
