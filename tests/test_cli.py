@@ -533,7 +533,7 @@ def test_bench_compares_a_build_of_coefficients_with_its_kind_only(
     assert bench(*options, only).code == 0
     torch, artifact = json.loads(igf("bench", "--compare", only, whole, "--json").out)
     assert torch["ratio"] is not None and artifact["ratio"] is None
-    why = "not compared: it ends at alpha in the old run, at the coefficients in the new"
+    why = "not compared: the artifact ends at alpha in the old run, at the coefficients in the new"
     assert artifact["verdict"] == why
     assert why in igf("bench", "--compare", only, whole).out
     (_, artifact) = json.loads(igf("bench", "--compare", only, only, "--json").out)

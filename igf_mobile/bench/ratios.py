@@ -92,10 +92,10 @@ def _unlike(before: Row, after: Row) -> str | None:
         return f"pixels {before.pixels} and {after.pixels}"
     if before.size and after.size and before.size != after.size:
         given = [f"{width}x{height}" for height, width in (before.size, after.size)]
-        return f"it is given {given[0]} in the old run, {given[1]} in the new"
+        return f"the artifact is given {given[0]} in the old run, {given[1]} in the new"
     then, now = before.coefficients_only, after.coefficients_only
     if then is not None and now is not None and then != now:
-        return f"it ends at {_ENDS[then]} in the old run, at {_ENDS[now]} in the new"
+        return f"the artifact ends at {_ENDS[then]} in the old run, at {_ENDS[now]} in the new"
     # Of the rows that do not say it, almost all end at alpha; those applied to a frame may end at either.
     if then != now and (after.kind == "applied" or then or now):
         return _unsaid(before, after)
@@ -110,4 +110,4 @@ def _unsaid(before: Row, after: Row) -> str | None:
     if not silent:
         return None
     who = "neither run says" if len(silent) == 2 else f"the {silent[0]} run does not say"
-    return f"{who} whether it ends at {_ENDS[False]} or at {_ENDS[True]}"
+    return f"{who} whether the artifact ends at {_ENDS[False]} or at {_ENDS[True]}"

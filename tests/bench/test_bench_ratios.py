@@ -72,13 +72,16 @@ def test_an_artifact_that_ends_at_the_coefficients_is_another(row: Callable[...,
     """Its name is the same; that it is faster is no news."""
     found = compared(row(only=True), row(only=False))
     assert found.ratio is None
-    assert found.verdict == "not compared: it ends at alpha in the old run, at the coefficients in the new"
+    assert (
+        found.verdict
+        == "not compared: the artifact ends at alpha in the old run, at the coefficients in the new"
+    )
 
 
 def test_a_frame_from_a_network_of_another_size_is_another() -> None:
     found = compared(applied(size=(256, 256)), applied(size=(512, 512)))
     assert found.ratio is None
-    assert found.verdict == "not compared: it is given 512x512 in the old run, 256x256 in the new"
+    assert found.verdict == "not compared: the artifact is given 512x512 in the old run, 256x256 in the new"
 
 
 def test_what_has_no_counterpart_of_its_kind_is_said() -> None:
@@ -99,18 +102,18 @@ def test_what_has_no_counterpart_of_its_kind_is_said() -> None:
     namesakes = compare_runs(
         make_run(make_row("a", noisy(4, 1))), make_run(make_row("a", noisy(4, 1), kind="peer"))
     )
-    assert [found.verdict for found in namesakes] == [f"{lacks} old run", f"{lacks} new run, which has a"]
+    assert [found.verdict for found in namesakes] == [f"{lacks} old run", f"{lacks} new run"]
 
 
 def test_records_from_before_do_not_say_where_artifacts_end() -> None:
-    unsaid = "run does not say whether it ends at alpha or at the coefficients"
+    unsaid = "run does not say whether the artifact ends at alpha or at the coefficients"
     found = compared(artifact(only=False), artifact(only=None))
     assert (found.verdict, found.note) == ("no difference", f"the old {unsaid}")
     console = Console(width=200, record=True)
     console.print(tables.comparison_table([found]))
     assert f"no difference; the old {unsaid}" in console.export_text()
     both = compared(artifact(only=None), artifact(only=None))
-    assert both.note == "neither run says whether it ends at alpha or at the coefficients"
+    assert both.note == "neither run says whether the artifact ends at alpha or at the coefficients"
     for new, old, which in (
         (artifact(only=True), artifact(only=None), "old"),
         (artifact(only=None), artifact(only=True), "new"),
