@@ -7,6 +7,7 @@ from typing import Any
 from igf_mobile import devices
 from igf_mobile.device_checks import FRAME_BUDGETS_MS
 from igf_mobile.device_plots import device_plots
+from igf_mobile.device_reader import load_reports
 from igf_mobile.manifest import Manifest
 
 
@@ -18,7 +19,7 @@ def device_page(
     Raises:
         DamagedFile: a report breaks the schema or contradicts itself.
     """
-    views = [devices.view(report, manifest) for report in devices.load_reports(reports, manifest.size)]
+    views = [devices.view(report, manifest) for report in load_reports(reports, manifest.size)]
     return {
         "devices": views,
         "device_plots": device_plots(views, [record.backend for record in manifest.artifacts]),
