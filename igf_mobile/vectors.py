@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.checkpoint import load_checkpoint
-from igf_mobile.device_case import write_case
-from igf_mobile.device_fixture import write_fixture
+from igf_mobile.device.case import write_case
+from igf_mobile.device.fixture import write_fixture
 from igf_mobile.files import atomic_path, sha256_of, write_text
 from igf_mobile.images import resize
 from igf_mobile.latency import percentile

@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from igf_mobile.device_checks import check_report
-from igf_mobile.device_report import SCHEMA_VERSION, DeviceReport, Run
+from igf_mobile.device.checks import check_report
+from igf_mobile.device.report import SCHEMA_VERSION, DeviceReport, Run
 from igf_mobile.errors import DamagedFile
 
 FOLDER = "devices"

@@ -21,7 +21,7 @@ FOLDER = "device_case"
 
 _OTHER_PROCESSOR = 2.0
 """The gates were measured on eight samples and x86. A phone's float16 units round elsewhere, and its case is
-one sample. No phone has been measured yet; the mutants of tests/test_device_case.py fail these limits."""
+one sample. No phone has been measured yet; the mutants of tests/device/test_device_case.py fail these limits."""
 
 Limits = dict[str, dict[str, dict[str, float]]]
 

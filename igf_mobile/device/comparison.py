@@ -7,9 +7,9 @@ from itertools import accumulate
 from pathlib import Path
 
 from igf_mobile.compare import LEAST_SAMPLES, Ratio, compare
-from igf_mobile.device_checks import ENDS, check_build
-from igf_mobile.device_reader import load_reports
-from igf_mobile.device_report import DeviceReport, Run, Sustained
+from igf_mobile.device.checks import ENDS, check_build
+from igf_mobile.device.reader import load_reports
+from igf_mobile.device.report import DeviceReport, Run, Sustained
 from igf_mobile.latency import percentile
 from igf_mobile.manifest import Manifest
 
