@@ -126,7 +126,8 @@ def report(
     Examples: `igf report --build build` · `igf report --devices pixel.json iphone.json` ·
     `igf report --devices new.json --against old.json`
     """
-    from igf_mobile.devices import compare_files, stored
+    from igf_mobile.device.comparison import compare_files
+    from igf_mobile.device.reader import stored
     from igf_mobile.report import rewrite_report
 
     reports = [*(devices or []), *(more or [])] or stored(build)

@@ -104,11 +104,11 @@ def import_(
 
     Example: `igf profile import ~/Downloads/latency_report.json --build build`
     """
-    from igf_mobile import devices
+    from igf_mobile.device import reader
     from igf_mobile.profile import store
 
     checked = [(path, store.checked(path, build)) for path in reports]
-    folder = output or build / devices.FOLDER
+    folder = output or build / reader.FOLDER
     kept = [store.store(path, report, folder) for path, report in checked]
     for target, (_, report) in zip(kept, checked, strict=True):
         _say(f"{target}  {store.outcome(report)}")
@@ -117,13 +117,13 @@ def import_(
 
 def _measure(run: "Callable[[Path, Tell], None]", name: str, build: Path, output: Path | None) -> None:
     """Run a measurement with a progress display, store what it gave, whole or not."""
-    from igf_mobile import devices
+    from igf_mobile.device import reader
     from igf_mobile.manifest import load_manifest
     from igf_mobile.profile import store
     from igf_mobile.profile.command import DeviceFailed
 
     load_manifest(build)  # a missing build is told before minutes of measuring
-    folder = output or build / devices.FOLDER
+    folder = output or build / reader.FOLDER
     with tempfile.TemporaryDirectory() as scratch:
         local = Path(scratch) / "latency_report.json"
         try:
@@ -164,10 +164,10 @@ def _keep(local: Path, build: Path, folder: Path) -> str:
 
 def _merge(build: Path, kept: list[Path]) -> None:
     """Write the HTML report with every stored report, and those that were put elsewhere."""
-    from igf_mobile import devices
+    from igf_mobile.device import reader
     from igf_mobile.report import rewrite_report
 
-    reports = devices.stored(build)
+    reports = reader.stored(build)
     reports += [path for path in kept if path.resolve() not in {known.resolve() for known in reports}]
     _say(str(rewrite_report(build, reports)))
 

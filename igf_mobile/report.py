@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from igf_mobile import gates, schemes
-from igf_mobile.device_section import device_page
-from igf_mobile.devices import Comparison, stored
+from igf_mobile.device.comparison import Comparison
+from igf_mobile.device.reader import stored
+from igf_mobile.device.section import device_page
 from igf_mobile.files import write_text
 from igf_mobile.manifest import ArtifactRecord, Manifest, load_manifest
 from igf_mobile.parity import IDENTICAL_DB, load_tolerances

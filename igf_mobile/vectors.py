@@ -4,7 +4,6 @@ Tensors are raw little-endian float32 files, described by a JSON file beside the
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -13,7 +12,8 @@ import numpy.typing as npt
 
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.checkpoint import load_checkpoint
-from igf_mobile.device_fixture import write_fixture
+from igf_mobile.device.case import write_case
+from igf_mobile.device.fixture import write_fixture
 from igf_mobile.files import atomic_path, sha256_of, write_text
 from igf_mobile.images import resize
 from igf_mobile.latency import percentile
@@ -52,21 +52,6 @@ def write_matte_case(checkpoint: Path, folder: Path) -> None:
     tensors = {"guidance": guidance, "weak_mask": mask, "alpha": alpha, "coefficients": coefficients}
     case = {"checkpoint": info.name, "checkpoint_sha256": sha256_of(checkpoint)}
     write_case(folder, tensors, case)
-
-
-def write_case(folder: Path, tensors: Mapping[str, FloatArray], description: Mapping[str, object]) -> None:
-    """Each tensor as `<name>.f32`, and last `case.json`: `description`, shapes and sha256 of the tensors."""
-    for name, values in tensors.items():
-        _write_bytes(folder / f"{name}.f32", values.astype("<f4").tobytes())
-    case = {
-        "name": folder.name,
-        **description,
-        "dtype": "little-endian float32",
-        "layout": "NCHW",
-        "sha256": {name: sha256_of(folder / f"{name}.f32") for name in tensors},
-        "shapes": {name: list(values.shape) for name, values in tensors.items()},
-    }
-    write_text(folder / "case.json", json.dumps(case, indent=1, sort_keys=True) + "\n")
 
 
 def write_camera_case(folder: Path) -> None:

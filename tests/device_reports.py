@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from igf_mobile.device_fixture import fixture_report
-from igf_mobile.device_report import App, ArtifactId, Build, DeviceReport, Run, Stages, summarise
+from igf_mobile.device.fixture import fixture_report
+from igf_mobile.device.report import App, ArtifactId, Build, DeviceReport, Run, Stages, summarise
 from igf_mobile.files import sha256_of, size_of
 from igf_mobile.manifest import ArtifactRecord, FileRecord, Manifest, load_manifest, save_manifest
 

@@ -30,7 +30,7 @@ from igf_mobile.bench.memory import Memory
 from igf_mobile.bench.rounds import Loaded, SideFailed
 from igf_mobile.bench.worker import Server
 from igf_mobile.checkpoint import load_checkpoint
-from igf_mobile.device_report import DeviceParity
+from igf_mobile.device.report import DeviceParity
 from igf_mobile.manifest import load_manifest, save_manifest
 from igf_mobile.samples import ASSETS, load_sample
 

@@ -37,19 +37,12 @@ ROWS = (
     {"mil_census", "mil_operators", "mil_reference", "mlpackage"},
     {"contents"},
     {"pte_pack", "tflite_layers"},
-    {"backends", "manifest", "device_report", "compare"},
-    {"matting", "evaluate", "gates", "budget", "device_checks", "device_reader"},
-    {"device_fixture", "devices", "inside"},
+    {"backends", "manifest", "compare"},
+    {"matting", "evaluate", "gates", "budget"},
+    {"report_pictures", "report_plots"},
+    {"device", "inside"},
     {"training_state", "train", "pipeline", "doctor", "vectors", "profile"},
-    {
-        "report_plots",
-        "report_pictures",
-        "report_contents",
-        "quantize",
-        "report",
-        "device_plots",
-        "device_section",
-    },
+    {"report_contents", "quantize", "report"},
     {"profile_cli", "elsewhere"},
     {"proof", "arm", "oldest", "bench"},
     {"ablation"},
@@ -158,7 +151,17 @@ def test_what_is_heavy_would_be_seen() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["metrics", "parity", "latency", "manifest", "recipes", "gates", "budget", "devices", "quantize.ranking"],
+    [
+        "metrics",
+        "parity",
+        "latency",
+        "manifest",
+        "recipes",
+        "gates",
+        "budget",
+        "device.comparison",
+        "quantize.ranking",
+    ],
 )
 def test_what_needs_no_torch_imports_none(module: str) -> None:
     heavy = ("torch", "matplotlib", *VENDORS)

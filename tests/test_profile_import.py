@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from igf_mobile import cli, report
-from igf_mobile.device_fixture import fixture_report
-from igf_mobile.device_reader import load_report
+from igf_mobile.device.fixture import fixture_report
+from igf_mobile.device.reader import load_report
 from igf_mobile.profile import store
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import cast
 
 from igf_mobile.bench.record import BenchRun, Row
-from igf_mobile.device_checks import FRAME_BUDGETS_MS, share_within
-from igf_mobile.device_report import (
+from igf_mobile.device.checks import FRAME_BUDGETS_MS, share_within
+from igf_mobile.device.report import (
     App,
     ArtifactId,
     Build,

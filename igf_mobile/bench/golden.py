@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from igf_mobile.bench.frame import channels_last_of
-from igf_mobile.device_report import DeviceParity
+from igf_mobile.device.report import DeviceParity
 from igf_mobile.errors import DamagedFile
 
 FOLDER = "device_case"

@@ -14,7 +14,7 @@ import igf_mobile
 from igf_mobile.bench.memory import Memory
 from igf_mobile.bench.rounds import Loaded, SideFailed
 from igf_mobile.bench.sides import Spec
-from igf_mobile.device_report import DeviceParity
+from igf_mobile.device.report import DeviceParity
 from igf_mobile.errors import NotPossible
 
 _ROOT = Path(igf_mobile.__file__).parent.parent

@@ -12,7 +12,7 @@ from typing import Any
 
 from igf_mobile.bench.memory import Memory
 from igf_mobile.bench.roofline import Roofline
-from igf_mobile.device_report import DeviceParity, Summary, summarise
+from igf_mobile.device.report import DeviceParity, Summary, summarise
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import write_text
 

@@ -15,7 +15,7 @@ from igf_mobile.bench.roofline import Roofline, measure_apart
 from igf_mobile.bench.rounds import Measured, SideFailed, measure_in_turns
 from igf_mobile.bench.sides import Spec
 from igf_mobile.bench.site import opencv_contrib
-from igf_mobile.device_report import DeviceParity
+from igf_mobile.device.report import DeviceParity
 from igf_mobile.errors import IgfError
 
 if TYPE_CHECKING:

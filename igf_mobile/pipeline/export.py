@@ -8,7 +8,7 @@ from typing import Any
 from igf_mobile import backends
 from igf_mobile.checkpoint import load_checkpoint
 from igf_mobile.contents.findings import write_crops
-from igf_mobile.device_case import write_device_case
+from igf_mobile.device.case import write_device_case
 from igf_mobile.files import sha256_of, size_of, write_text
 from igf_mobile.manifest import ArtifactRecord, FileRecord, Manifest, RecipeRecord, save_manifest
 from igf_mobile.model import Generator

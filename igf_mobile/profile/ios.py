@@ -15,7 +15,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from igf_mobile.device_reader import load_report
+from igf_mobile.device.reader import load_report
 from igf_mobile.errors import DamagedFile, IgfError, NotPossible
 from igf_mobile.profile.command import DeviceFailed, Lines, run
 from igf_mobile.profile.progress import Progress, Tell

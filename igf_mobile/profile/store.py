@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from igf_mobile.device_checks import check_build, check_end, check_report
-from igf_mobile.device_reader import load_report
-from igf_mobile.device_report import DeviceReport
+from igf_mobile.device.checks import check_build, check_end, check_report
+from igf_mobile.device.reader import load_report
+from igf_mobile.device.report import DeviceReport
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
 from igf_mobile.manifest import load_manifest

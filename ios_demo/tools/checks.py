@@ -139,8 +139,8 @@ def check_report() -> str:
         raise NotRun("IGFCore's tests wrote no report")
     sys.path.append(str(REPOSITORY))
     try:
-        from igf_mobile.device_checks import check_report as contradictions
-        from igf_mobile.device_reader import load_report
+        from igf_mobile.device.checks import check_report as contradictions
+        from igf_mobile.device.reader import load_report
     except ImportError as error:
         raise NotRun(
             f"this Python cannot import the desktop side ({error}); `make setup` makes one"

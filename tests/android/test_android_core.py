@@ -7,7 +7,8 @@ import kotlin
 import pytest
 import toolchain
 
-from igf_mobile import device_checks, device_reader
+from igf_mobile.device.checks import check_report
+from igf_mobile.device.reader import load_report
 from igf_mobile.report import rewrite_report
 
 ROOT = Path(__file__).parents[2]
@@ -29,8 +30,8 @@ def test_the_core_passes_its_tests(tmp_path: Path, healthy_build: Path) -> None:
     report = tmp_path / "latency_report.json"
     assert "OK (" in run(VECTORS, report)
 
-    loaded = device_reader.load_report(report)
-    assert device_checks.check_report(loaded, size=(64, 64)) == []
+    loaded = load_report(report)
+    assert check_report(loaded, size=(64, 64)) == []
     assert [run.valid for run in loaded.runs] == [True, False, False]
     build = shutil.copytree(healthy_build, tmp_path / "build")
     page = rewrite_report(build, [report]).read_text(encoding="utf-8")

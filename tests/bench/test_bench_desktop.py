@@ -13,7 +13,7 @@ from bench_sides import make_row, make_run
 
 from igf_mobile.bench import desktop, golden
 from igf_mobile.bench.record import BenchRun, Row, Sustained
-from igf_mobile.device_report import DeviceParity
+from igf_mobile.device.report import DeviceParity
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.manifest import Manifest, load_manifest
 from igf_mobile.profile import store

@@ -1,7 +1,7 @@
 """`latency_report.json`: what one device measured, as `latency_report.schema.json` says.
 
-The classes here and `device_reader.load_report` take exactly what the schema takes; `tests/test_device_report.py` holds
-the two to each other. Whether the numbers can be true is the business of `device_checks`.
+The classes here and `reader.load_report` take exactly what the schema takes; `tests/device/test_device_report.py` holds
+the two to each other. Whether the numbers can be true is the business of `checks`.
 """
 
 import re

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from igf_mobile.device_checks import FRAME_BUDGETS_MS
-from igf_mobile.devices import PAPER, PAPER_SOURCE, DeviceView, RunRow, binned, times_s
+from igf_mobile.device.checks import FRAME_BUDGETS_MS
+from igf_mobile.device.comparison import PAPER, PAPER_SOURCE, DeviceView, RunRow, binned, times_s
 from igf_mobile.report_plots import DARK, LIGHT, Plot, Theme, svg
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from igf_mobile import composites, gates
 from igf_mobile.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
 from igf_mobile.composites import load_composites
-from igf_mobile.device_case import FOLDER, device_limits
+from igf_mobile.device.case import FOLDER, device_limits
 from igf_mobile.errors import IgfError
 from igf_mobile.files import sha256_of
 from igf_mobile.matting import FloatRunner

@@ -1,13 +1,17 @@
 """Reading a device report: every way it can break the schema is one line that names the field."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from igf_mobile.device_report import SCHEMA_VERSION, DeviceReport, Run
+from igf_mobile.device.checks import check_report
+from igf_mobile.device.report import SCHEMA_VERSION, DeviceReport, Run
 from igf_mobile.errors import DamagedFile
 
+FOLDER = "devices"
+"""Of a build: the reports of its devices."""
 MAXIMUM_BYTES = 64_000_000
 HOT = ("moderate", "severe", "critical")
 LEAST_SAMPLES = 50
@@ -42,6 +46,26 @@ def load_report(path: Path) -> DeviceReport:
         if broken := validity_broken(run):
             raise DamagedFile(f"{path}: runs[{index}] ({run.name}) {broken}")
     return report
+
+
+def stored(build: Path) -> list[Path]:
+    """The reports that `igf profile` stored, by name."""
+    return sorted((Path(build) / FOLDER).glob("*.json"))
+
+
+def load_reports(paths: Sequence[Path], size: tuple[int, int] = (512, 512)) -> list[DeviceReport]:
+    """Read reports; their builds are not looked at.
+
+    Raises:
+        DamagedFile: one breaks the schema or contradicts itself.
+    """
+    reports = []
+    for path in paths:
+        report = load_report(path)
+        if problems := check_report(report, size=size):
+            raise DamagedFile(f"{path}: {problems[0]}")
+        reports.append(report)
+    return reports
 
 
 @cache

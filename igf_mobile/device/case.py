@@ -4,23 +4,24 @@ It has the form of `shared_vectors/matte`, and the limits of each artifact's alp
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from igf_mobile import composites, gates
+from igf_mobile.backends.base import FloatArray
 from igf_mobile.composites import load_composites
 from igf_mobile.errors import IgfError
+from igf_mobile.files import atomic_path, sha256_of, write_text
 from igf_mobile.manifest import Manifest
 from igf_mobile.matting import FloatRunner
 from igf_mobile.model import Generator
 from igf_mobile.parity import EXPORTED, QUANTIZED, Tolerance, load_tolerances
-from igf_mobile.vectors import write_case
 
 FOLDER = "device_case"
 
 _OTHER_PROCESSOR = 2.0
 """The gates were measured on eight samples and x86. A phone's float16 units round elsewhere, and its case is
-one sample. No phone has been measured yet; the mutants of tests/test_device_case.py fail these limits."""
+one sample. No phone has been measured yet; the mutants of tests/device/test_device_case.py fail these limits."""
 
 Limits = dict[str, dict[str, dict[str, float]]]
 
@@ -72,6 +73,22 @@ def write_device_case(model: Generator, manifest: Manifest, build: Path) -> Path
         tensors = {"guidance": guidance, "weak_mask": weak_mask, "alpha": alpha, "coefficients": coefficients}
         write_case(folder, tensors, description)
     return folder
+
+
+def write_case(folder: Path, tensors: Mapping[str, FloatArray], description: Mapping[str, object]) -> None:
+    """Each tensor as `<name>.f32`, and last `case.json`: `description`, shapes and sha256 of the tensors."""
+    for name, values in tensors.items():
+        with atomic_path(folder / f"{name}.f32") as temporary:
+            temporary.write_bytes(values.astype("<f4").tobytes())
+    case = {
+        "name": folder.name,
+        **description,
+        "dtype": "little-endian float32",
+        "layout": "NCHW",
+        "sha256": {name: sha256_of(folder / f"{name}.f32") for name in tensors},
+        "shapes": {name: list(values.shape) for name, values in tensors.items()},
+    }
+    write_text(folder / "case.json", json.dumps(case, indent=1, sort_keys=True) + "\n")
 
 
 def _is_current(folder: Path, description: dict[str, object]) -> bool:

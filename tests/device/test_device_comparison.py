@@ -11,14 +11,14 @@ import pytest
 from rich.console import Console
 
 from igf_mobile import cli, report
-from igf_mobile.device_fixture import fixture_report
-from igf_mobile.device_report import DeviceReport, Sustained, ThermalSample
-from igf_mobile.devices import against, binned, share_at_minutes, times_s, view
+from igf_mobile.device.comparison import against, binned, share_at_minutes, times_s, view
+from igf_mobile.device.fixture import fixture_report
+from igf_mobile.device.report import DeviceReport, Sustained, ThermalSample
 from igf_mobile.errors import DamagedFile
 from igf_mobile.manifest import load_manifest, save_manifest
 from igf_mobile.report import rewrite_report
 
-FIXTURE = Path(__file__).parent.parent / "shared_vectors" / "latency_report.json"
+FIXTURE = Path(__file__).parents[2] / "shared_vectors" / "latency_report.json"
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Whether a device report can be true, and whether it is of this build: one sentence per contradiction.
 
-A report passes the schema first (`device_reader.load_report`). What is found here is of two kinds: the report
+A report passes the schema first (`reader.load_report`). What is found here is of two kinds: the report
 contradicts itself or physics (`check_report`), or its artifacts are not those of a build (`check_build`).
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from igf_mobile.device_report import DeviceReport, Run, Stage, Summary, summarise
+from igf_mobile.device.report import DeviceReport, Run, Stage, Summary, summarise
 from igf_mobile.manifest import Manifest
 
 FRAME_BUDGETS_MS = (16.7, 33.3)

@@ -10,8 +10,8 @@ import random
 from pathlib import Path
 from typing import Any
 
-from igf_mobile.device_checks import FRAME_BUDGETS_MS, share_within
-from igf_mobile.device_report import (
+from igf_mobile.device.checks import FRAME_BUDGETS_MS, share_within
+from igf_mobile.device.report import (
     App,
     ArtifactId,
     Build,

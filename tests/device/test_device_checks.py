@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from device_reports import bare_record
 
-from igf_mobile.device_checks import check_build, check_end, check_report, share_within
-from igf_mobile.device_fixture import fixture_report
-from igf_mobile.device_report import DeviceReport, Run, Stages, Sustained, summarise
+from igf_mobile.device.checks import check_build, check_end, check_report, share_within
+from igf_mobile.device.fixture import fixture_report
+from igf_mobile.device.report import DeviceReport, Run, Stages, Sustained, summarise
 from igf_mobile.manifest import FileRecord, Manifest
 
 NOW = datetime(2026, 11, 23, tzinfo=timezone.utc)

@@ -12,26 +12,41 @@ import jsonschema
 import pytest
 
 import igf_mobile
-from igf_mobile import device_report
-from igf_mobile.device_fixture import fixture_report
-from igf_mobile.device_reader import load_report
-from igf_mobile.device_report import DeviceReport, Run, summarise
+from igf_mobile.device.fixture import fixture_report
+from igf_mobile.device.reader import load_report
+from igf_mobile.device.report import (
+    App,
+    ArtifactId,
+    Build,
+    Conditions,
+    Device,
+    DeviceParity,
+    DeviceReport,
+    Run,
+    Stage,
+    Stages,
+    Summary,
+    Sustained,
+    ThermalSample,
+    ThermalState,
+    summarise,
+)
 from igf_mobile.errors import DamagedFile
 from igf_mobile.latency import percentile
 
 SCHEMA = json.loads((Path(igf_mobile.__file__).parent / "latency_report.schema.json").read_text())
-SHARED = Path(__file__).parent.parent / "shared_vectors"
+SHARED = Path(__file__).parents[2] / "shared_vectors"
 CLASSES = {
-    "App": device_report.App,
-    "Build": device_report.Build,
-    "Device": device_report.Device,
+    "App": App,
+    "Build": Build,
+    "Device": Device,
     "Run": Run,
-    "Artifact": device_report.ArtifactId,
-    "Conditions": device_report.Conditions,
-    "Summary": device_report.Summary,
-    "Sustained": device_report.Sustained,
-    "ThermalSample": device_report.ThermalSample,
-    "Parity": device_report.DeviceParity,
+    "Artifact": ArtifactId,
+    "Conditions": Conditions,
+    "Summary": Summary,
+    "Sustained": Sustained,
+    "ThermalSample": ThermalSample,
+    "Parity": DeviceParity,
 }
 VALUES: tuple[Any, ...] = (
     None,
@@ -156,10 +171,10 @@ def test_classes_have_the_fields_of_the_schema(name: str) -> None:
 def test_report_and_stages_have_the_fields_of_the_schema() -> None:
     assert [field.name for field in dataclasses.fields(DeviceReport)] == list(SCHEMA["properties"])
     stages = SCHEMA["$defs"]["Run"]["properties"]["stages"]["properties"]
-    assert [field.name for field in dataclasses.fields(device_report.Stages)] == list(stages)
-    assert typing.get_args(device_report.Stage) == tuple(stages)
+    assert [field.name for field in dataclasses.fields(Stages)] == list(stages)
+    assert typing.get_args(Stage) == tuple(stages)
     assert list(SCHEMA["$defs"]["Run"]["properties"]["summary"]["properties"]) == list(stages)
-    assert list(typing.get_args(device_report.ThermalState)) == SCHEMA["$defs"]["ThermalState"]["enum"]
+    assert list(typing.get_args(ThermalState)) == SCHEMA["$defs"]["ThermalState"]["enum"]
 
 
 def test_schema_and_classes_refuse_the_same_documents(data: dict[str, Any], tmp_path: Path) -> None:

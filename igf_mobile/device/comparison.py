@@ -7,15 +7,12 @@ from itertools import accumulate
 from pathlib import Path
 
 from igf_mobile.compare import LEAST_SAMPLES, Ratio, compare
-from igf_mobile.device_checks import ENDS, check_build, check_report
-from igf_mobile.device_reader import load_report
-from igf_mobile.device_report import DeviceReport, Run, Sustained
-from igf_mobile.errors import DamagedFile
+from igf_mobile.device.checks import ENDS, check_build
+from igf_mobile.device.reader import load_reports
+from igf_mobile.device.report import DeviceReport, Run, Sustained
 from igf_mobile.latency import percentile
 from igf_mobile.manifest import Manifest
 
-FOLDER = "devices"
-"""Of a build: the reports of its devices."""
 MARGIN = 0.03
 """How far a ratio to an older report must be from 1, interval included. Two runs of one phone differ by what no sample
 of either shows: the governor, the room, what else runs."""
@@ -101,26 +98,6 @@ class Comparison:
     def regressions(self) -> list[str]:
         """What became worse."""
         return [change.sentence for change in self.changes if change.ratio.verdict == "worse"]
-
-
-def stored(build: Path) -> list[Path]:
-    """The reports that `igf profile` stored, by name."""
-    return sorted((Path(build) / FOLDER).glob("*.json"))
-
-
-def load_reports(paths: Sequence[Path], size: tuple[int, int] = (512, 512)) -> list[DeviceReport]:
-    """Read reports; their builds are not looked at.
-
-    Raises:
-        DamagedFile: one breaks the schema or contradicts itself.
-    """
-    reports = []
-    for path in paths:
-        report = load_report(path)
-        if problems := check_report(report, size=size):
-            raise DamagedFile(f"{path}: {problems[0]}")
-        reports.append(report)
-    return reports
 
 
 def view(report: DeviceReport, manifest: Manifest) -> DeviceView:
