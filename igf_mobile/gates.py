@@ -29,10 +29,10 @@ OPERATORS = "operators"
 """The step under which a tolerance bounds the operators that fell back."""
 
 CONVOLUTIONS = 26
-"""Convolutions of the network proper; the schemes of `_QUANTIZED` must have them all."""
+"""Convolutions of the network proper."""
 
-_QUANTIZED = {"w8a8": "int8", "p4": "palettized"}
-"""Scheme -> what `ArtifactRecord.quantized` counts of its convolutions."""
+_QUANTIZED = {"w8a8": (CONVOLUTIONS, "int8"), "p4": (CONVOLUTIONS - 7, "palettized")}
+"""Scheme -> how many `ArtifactRecord.quantized` must count, and what as; see `coreml_palettes.KEPT` for the seven."""
 
 _NEAR = 0.02
 """This near to 0 or 1 a matte is black or white."""
@@ -101,8 +101,10 @@ def check_artifact(record: ArtifactRecord, tolerances: Sequence[Tolerance]) -> l
         wanted = list(record.recipe.wanted.values()).count(recipes.STATIC)
         if wanted and found != wanted:  # weight-only layers alone are no int8 operators in every runtime
             sentences.append(f"{name}: {found} convolutions are int8, {wanted} in the recipe")
-    elif (kind := _QUANTIZED.get(record.scheme)) and found != CONVOLUTIONS:
-        sentences.append(f"{name}: {found} of {CONVOLUTIONS} convolutions are {kind}; the rest stayed float")
+    elif record.scheme in _QUANTIZED:
+        count, kind = _QUANTIZED[record.scheme]
+        if found != count:
+            sentences.append(f"{name}: {found} of {count} convolutions are {kind}; the rest stayed float")
     return sentences
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from igf_mobile.coreml_palettes import FIXED
+from igf_mobile.coreml_palettes import FIXED, is_kept
 from igf_mobile.layers import FloatArray, identify
 from igf_mobile.mil_reference import MilProgram, is_float16
 from igf_mobile.recipes import FLOAT, STATIC, WEIGHTS
@@ -41,7 +41,7 @@ def take(path: Path, scheme: Scheme) -> Census:
     activations = scheme.activations == "int8"
     operations = MilProgram(path).operations
     for op in operations:
-        if _is_layer(op):
+        if _is_layer(op) and not (scheme.weights == "palette4" and is_kept(op.weight.name)):
             weights_are = _comes_from(op.weight, _STORED_AS[scheme.weights])
             if weights_are and (_comes_from(op.x, "dequantize") or not activations):
                 int8["conv"] += 1

@@ -48,23 +48,24 @@ class Limit:
     heads: HeadsLimit | None = None
 
 
-_FLOAT = "float32 arithmetic, summed in another order by other kernels; coefficients reach 9"
+_FLOAT = "float32 arithmetic, summed in another order by other kernels; coefficients reach 10"
 _STEP = Limit(None, None, "one step of the int8 heads", HeadsLimit())
 LIMITS = {
-    ("litert", "fp32"): Limit(1e-5, 2e-5, _FLOAT),
-    ("litert", "fp16"): Limit(1e-5, 2e-5, f"float16 weights, widened once; {_FLOAT}"),
-    ("litert", "w8"): Limit(1e-5, 2e-5, f"int8 weights, widened once; {_FLOAT}"),
+    ("litert", "fp32"): Limit(1e-5, 2e-4, _FLOAT),
+    ("litert", "fp16"): Limit(1e-5, 2e-4, f"float16 weights, widened once; {_FLOAT}"),
+    ("litert", "w8"): Limit(1e-5, 2e-4, f"int8 weights, widened once; {_FLOAT}"),
     ("litert", "w8a8"): _STEP,
-    ("executorch", "fp32"): Limit(1e-5, 2e-5, _FLOAT),
+    ("executorch", "fp32"): Limit(1e-5, 2e-4, _FLOAT),
     ("executorch", "fp16"): Limit(
-        0.04, 0.25, "float16 arithmetic on Arm, float32 inside each operator on x86"
+        0.12, 8.0, "float16 arithmetic on Arm, float32 inside each operator on x86"
     ),
     ("executorch", "w8"): Limit(0.035, 0.15, "inputs of convolutions quantized on the fly; steps flip"),
     ("executorch", "w8a8"): _STEP,
 }
 """By backend and scheme. Measured (qemu 7.2 against x86-64 with AVX-512, the worse CPU model), alpha and coefficients:
-.tflite fp32, fp16 and w8 1.9e-6, 9.4e-6; .pte fp32 1.9e-6, 8.8e-6; fp16 0.025, 0.12; w8 0.016, 0.12. w8a8 5.3e-6 and
-2.8e-5: no block has another code. With the graph before (means by other sums) 7 of 131,072 blocks of 8 samples had, by
+.tflite fp32, fp16 and w8 8.1e-6, 8.7e-5; .pte fp32 4.9e-6, 8.9e-5; fp16 0.078, 5.1 (in flat windows A hardly matters
+and is the noise of the refit's variances); w8 0.012, 0.07. w8a8 6.2e-6 and 1e-4: no block has another code. With the
+graph before (means by other sums) 7 of 131,072 blocks of 8 samples had, by
 0.8 steps (alpha 0.0034), and before `ranges.OFF_GRID` a tenth of them, by up to 4.5 steps and 0.08 of alpha."""
 
 _NO_GUEST = {"coreml": "Core ML is Apple's; no Linux program runs its kernels"}
