@@ -35,7 +35,7 @@ def ablate(
 ) -> None:
     """What each part of the recipe is worth: short trainings that differ in one thing, on the same samples.
 
-    Gabor loss, discriminator, coefficients against direct alpha, the paper's losses against ours, four times the
+    Gabor loss, discriminator, A predicted or by refit, direct alpha, the paper's losses against ours, four times the
     width, kinds of masks. Killed? The same command goes on. After every run `ablation.json` and `ablation.md` in the
     folder hold what is done.
 

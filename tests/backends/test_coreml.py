@@ -244,7 +244,9 @@ def test_what_a_package_computes_with_is_read_from_the_package(model: Generator,
 
     weights = layer_weights(model)
     for scheme, precision in (("fp32", "float32"), ("fp16", "float16"), ("w8", "w8"), ("w8a8", "w8a8")):
-        assert layers_found(exported(scheme).path, weights) == dict.fromkeys(filter(is_layer, weights), precision)
+        assert layers_found(exported(scheme).path, weights) == dict.fromkeys(
+            filter(is_layer, weights), precision
+        )
 
 
 @pytest.mark.slow
