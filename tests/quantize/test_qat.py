@@ -13,11 +13,11 @@ import torch
 from igf_mobile.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint, weights_sha256
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.model import Generator
-from igf_mobile.observers import ranges_for
+from igf_mobile.observers import observe, ranges_for
 from igf_mobile.quantize import compare, qat, qat_state
 from igf_mobile.quantize.fake_quant import fake_quantized
 from igf_mobile.quantize.qat_state import QatConfig
-from igf_mobile.ranges import parse
+from igf_mobile.ranges import Ranges, parse
 from igf_mobile.training_state import preset_config
 
 SIZE = 64
@@ -97,8 +97,17 @@ def test_a_killed_run_goes_on_with_the_same_bits(start: Path, tmp_path: Path, ba
     assert lines == [1, 2, 3, 4]
 
 
-def test_training_mends_ranges_that_clip(start: Path, tmp_path: Path, batches: Any) -> None:
-    wanted = config(start, tmp_path, 30, lr=1e-5, observer="percentile-99.9", range_lr=1e-2)
+def test_training_mends_ranges_that_clip(
+    start: Path, tmp_path: Path, batches: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_narrow(*arguments: Any) -> list[Ranges]:
+        (found,) = observe(*arguments)
+        return [
+            dataclasses.replace(found, table={k: (0.6 * a, 0.6 * b) for k, (a, b) in found.table.items()})
+        ]
+
+    monkeypatch.setattr(qat_state, "observe", too_narrow)
+    wanted = config(start, tmp_path, 30, lr=1e-5, range_lr=3e-2)
     state = qat_state.new_state(wanted)
     path = qat.train(wanted, batches, [])
     learned, info = load_checkpoint(path)
@@ -109,7 +118,7 @@ def test_training_mends_ranges_that_clip(start: Path, tmp_path: Path, batches: A
         taught = state.teacher(guidance, mask).alpha
         for model in (fake_quantized(state.teacher, state.first), after):
             gaps.append((model(guidance, mask).alpha - taught).abs().mean().item())
-    assert gaps[1] < gaps[0]
+    assert gaps[1] < 0.9 * gaps[0]  # measured: 0.86
 
 
 @pytest.mark.parametrize(
