@@ -121,7 +121,7 @@ def test_a_run_leaves_nothing_behind(trained_like: Generator, simulation: Simula
 
 
 def test_counts_of_layers(trained_like: Generator, simulation: Simulation) -> None:
-    modules = trained_like.named_modules()
+    modules = trained_like.hourglass.named_modules(prefix="hourglass")
     named = {name: m.weight.numel() for name, m in modules if isinstance(m, torch.nn.Conv2d)}
     assert simulation.weights == named
     assert simulation.weights["hourglass.residual.0.first.0"] == 32 * 32 * 9
