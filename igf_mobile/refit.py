@@ -179,7 +179,8 @@ class Solver(nn.Module):
         """Matrices (B,9,h,w), vectors (B,3,h,w) -> (B,3,h,w)."""
         if not self.training:
             return self._steps(square, target)
-        # The exact solution is linear in the target, and its gradient bounded; that of the steps, along unit vectors, is not.
+        # The exact solution is linear in the target and its gradient bounded; that of the steps, along unit vectors,
+        # is not.
         smooth = _solved(square, target, _TRAINING_RIDGE)
         with torch.no_grad():
             rest = self._steps(square, target) - smooth
