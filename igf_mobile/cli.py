@@ -192,12 +192,18 @@ def train(
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     seed: Annotated[int | None, typer.Option()] = None,
     threads: Annotated[int | None, typer.Option(min=1)] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that make batches.", min=0)] = None,
     init: Annotated[Path | None, typer.Option(help="Checkpoint to start from.")] = None,
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Write TensorBoard's event files into the run, beside log.jsonl."),
+    ] = False,
     extend: Annotated[bool, typer.Option("--extend", help="Continue with another number of steps.")] = False,
 ) -> None:
     """Train a checkpoint, or go on with a run that was killed.
 
-    Examples: `igf train --run runs/a` · `igf train --run runs/a --steps 80000 --extend`
+    Examples: `igf train --run runs/a` · `igf train --run runs/a --steps 80000 --extend` ·
+    `igf train --run runs/b --tensorboard`, then `tensorboard --logdir runs`
     """
     from igf_mobile.train import train as run_training
     from igf_mobile.training_state import preset_config
@@ -209,6 +215,8 @@ def train(
         "lr": lr,
         "seed": seed,
         "threads": threads,
+        "workers": workers,
+        "tensorboard": tensorboard or None,
         "init": str(init) if init else None,
     }
     config = preset_config(preset, str(data), str(run), **{k: v for k, v in changes.items() if v is not None})

@@ -61,7 +61,9 @@ class RunLog:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError as error:
-                raise IgfError("tensorboard=True, but tensorboard is not installed") from error
+                raise IgfError(
+                    "tensorboard is not installed; it comes with `pip install igf_mobile[data]`"
+                ) from error
             self.board = SummaryWriter(str(run_dir))
 
     def write(self, kind: str, step: int, values: dict[str, float]) -> None:

@@ -109,6 +109,22 @@ def commands(group: Any = None, prefix: tuple[str, ...] = ()) -> Iterator[tuple[
             yield (*prefix, name)
 
 
+def test_train_hands_on_what_was_asked_and_no_more(
+    igf: Igf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from igf_mobile import train as training
+    from igf_mobile.training_state import preset_config
+
+    seen: list[Any] = []
+    monkeypatch.setattr(training, "train", lambda config, extend: seen.append((config, extend)) or tmp_path)
+    run = tmp_path / "run"
+    assert igf("train", "--run", run, "--tensorboard", "--workers", 0, "--lr", "2e-3").code == 0
+    assert igf("train", "--run", run, "--extend").code == 0
+    plain = preset_config("fast", "data_cache", str(run))
+    asked = dataclasses.replace(plain, tensorboard=True, workers=0, lr=2e-3)
+    assert seen == [(asked, False), (plain, True)]
+
+
 def test_the_commands() -> None:
     assert {" ".join(names) for names in commands()} >= {
         "doctor",
