@@ -163,7 +163,10 @@ class BlockGenerator(nn.Module):
 
     def __init__(self, folded: Generator) -> None:
         super().__init__()
-        self.corrected, self.refit = folded.corrected, folded.refit
+        self.corrected = folded.corrected
+        self.refit = (
+            folded.refit
+        )  # named here, `corrected` uses it: exporters look for its constants in this module
         self.hourglass = for_xnnpack(folded.hourglass)
         self.narrow = Narrow(_COEFFICIENTS)
         self.image_means, self.mask_means = BlockMeans(3, 4), BlockMeans(1, 8)

@@ -162,17 +162,33 @@ def _products() -> tuple[Tensor, Tensor]:
     return rows, torch.tensor([_RIDGE[i] if i == j else 0.0 for i, j in _COVARIANCES])
 
 
+class Step(nn.Module):
+    """The line search of one step of conjugate gradients. Sums over channels come out in each of three."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unit = Matrix(torch.ones(3, 3), torch.full((3,), _TINY))
+        self.spread = Matrix(torch.eye(3).repeat(3, 1))
+        self.gather = Matrix(torch.eye(3).repeat_interleave(3, dim=1))
+        self.curvature, self.length = Matrix(torch.ones(3, 3)), Matrix(torch.ones(3, 3))
+
+    def forward(
+        self, square: Tensor, direction: Tensor, residual: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Matrices (B,9,h,w), vectors (B,3,h,w) -> the unit direction, its image, its curvature, how far to go."""
+        direction = direction * torch.rsqrt(self.unit(direction * direction))
+        image = self.gather(square * self.spread(direction))
+        curvature = F.relu(self.curvature(direction * image)) + _LEAST_CURVATURE
+        return direction, image, curvature, self.length(direction * residual) / curvature
+
+
 class Solver(nn.Module):
     """Two steps of conjugate gradients, from 0, for a symmetric system in each pixel."""
 
     def __init__(self) -> None:
         super().__init__()
-        # One for each place where it stands: what runs in a file is compared with what is here one by one.
-        self.unit_1, self.unit_2 = (Matrix(torch.ones(3, 3), torch.full((3,), _TINY)) for _ in range(2))
-        self.spread_1, self.spread_2 = (Matrix(torch.eye(3).repeat(3, 1)) for _ in range(2))
-        self.gather_1, self.gather_2 = (Matrix(torch.eye(3).repeat_interleave(3, dim=1)) for _ in range(2))
-        self.curvature_1, self.curvature_2 = (Matrix(torch.ones(3, 3)) for _ in range(2))
-        self.length_1, self.length_2 = (Matrix(torch.ones(3, 3)) for _ in range(2))
+        # Constants of its own for each: what runs in a file is compared with what is here one by one.
+        self.first, self.second = Step(), Step()
         self.conjugate = Matrix(torch.ones(3, 3))
 
     def forward(self, square: Tensor, target: Tensor) -> Tensor:
@@ -187,19 +203,12 @@ class Solver(nn.Module):
         return smooth + rest
 
     def _steps(self, square: Tensor, target: Tensor) -> Tensor:
-        # Sums over channels come out in each of three.
-        direction: Tensor = target * torch.rsqrt(self.unit_1(target * target))
-        image = self.gather_1(square * self.spread_1(direction))
-        curvature = F.relu(self.curvature_1(direction * image)) + _LEAST_CURVATURE
-        length = self.length_1(direction * target) / curvature
+        direction, image, curvature, length = self.first(square, target, target)
         solution: Tensor = length * direction
-
         residual = target - length * image
-        direction = residual - self.conjugate(residual * image) / curvature * direction
-        direction = direction * torch.rsqrt(self.unit_2(direction * direction))
-        image = self.gather_2(square * self.spread_2(direction))
-        curvature = F.relu(self.curvature_2(direction * image)) + _LEAST_CURVATURE
-        solution = solution + self.length_2(direction * residual) / curvature * direction
+        conjugate = residual - self.conjugate(residual * image) / curvature * direction
+        direction, _, _, length = self.second(square, conjugate, residual)
+        solution = solution + length * direction
         return solution
 
 
