@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from igf_mobile.hourglass import Hourglass, JoinedConv
 from igf_mobile.model import Generator
 from igf_mobile.start import closed_form_start
-from igf_mobile.two_colour import COEFFICIENT_STRIDE as SIDE
+from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE
 from igf_mobile.wide import CHANNELS, Narrow, WideJoined, from_rows, repeated, to_rows, wide
 
 _COEFFICIENTS = 4
@@ -30,9 +30,9 @@ def _column(picture: Tensor) -> Tensor:
 
 def upsampling_phases() -> Tensor:
     """(4,3): for each of a block's 4 pixels across, what bilinear upsampling x4 takes of the 3 blocks around."""
-    weights = torch.zeros(SIDE, 3)
-    for phase in range(SIDE):
-        offset = (phase + 0.5) / SIDE - 0.5
+    weights = torch.zeros(COEFFICIENT_STRIDE, 3)
+    for phase in range(COEFFICIENT_STRIDE):
+        offset = (phase + 0.5) / COEFFICIENT_STRIDE - 0.5
         weights[phase, 1] = 1.0 - abs(offset)
         weights[phase, 2 if offset > 0.0 else 0] = abs(offset)
     return weights
@@ -47,19 +47,19 @@ def _fixed(weight: Tensor) -> nn.Conv2d:
 
 
 class BlockMeans(nn.Module):
-    """Means of blocks of 4 x 4 pixels."""
+    """Means of blocks of 8 x 8 pixels."""
 
     def __init__(self, channels: int, blocks: int) -> None:
         """Of pictures of so many channels; `blocks` neighbours are summed by one product."""
         super().__init__()
         self.channels, self.blocks = channels, blocks
-        one = (torch.eye(channels) / SIDE).repeat(1, SIDE)
+        one = (torch.eye(channels) / DRAWN_STRIDE).repeat(1, DRAWN_STRIDE)
         self.across = _fixed(torch.kron(torch.eye(blocks), one)[:, :, None, None])
 
     def forward(self, column: Tensor) -> Tensor:
-        """A picture as (1,C W,H,1) -> (1,C,H/4,W/4)."""
-        means = F.avg_pool2d(column, (SIDE, 1), stride=(SIDE, 1))
-        means = self.across(to_rows(from_rows(means, self.channels), SIDE * self.blocks))
+        """A picture as (1,C W,H,1) -> (1,C,H/8,W/8)."""
+        means = F.avg_pool2d(column, (DRAWN_STRIDE, 1), stride=(DRAWN_STRIDE, 1))
+        means = self.across(to_rows(from_rows(means, self.channels), DRAWN_STRIDE * self.blocks))
         return from_rows(means, self.channels).permute(0, 3, 1, 2)
 
 
@@ -70,7 +70,7 @@ class BlockApply(nn.Module):
         super().__init__()
         phases = upsampling_phases()
         slope = torch.einsum("pj,cd->pcdj", phases, torch.eye(3))
-        self.slope = _fixed(slope.reshape(3 * SIDE, 3, 1, 3))
+        self.slope = _fixed(slope.reshape(3 * COEFFICIENT_STRIDE, 3, 1, 3))
         # 6 here and 1/6 at the end: see `unit_clamp`.
         self.offset = _fixed(6.0 * phases[:, None, None])
         self.sum = _fixed(6.0 * torch.eye(CHANNELS).repeat_interleave(3, dim=1)[:, :, None, None])
@@ -98,11 +98,11 @@ def _with_border(x: Tensor) -> tuple[Tensor, Tensor]:
 def _upsampled_down(x: Tensor) -> Tensor:
     """(1,4C,h,w) -> (1,4C w,4h,1): phases across, which lie as they should, and bilinear down."""
     column = to_rows(from_rows(x, x.shape[1]), x.shape[3])
-    return F.interpolate(column, scale_factor=(SIDE, 1), mode="bilinear", align_corners=False)
+    return F.interpolate(column, scale_factor=(COEFFICIENT_STRIDE, 1), mode="bilinear", align_corners=False)
 
 
 class RowConv(nn.Conv2d):
-    """A 4x4 convolution of stride 4 as one of 4x1 pixels of rows.
+    """A convolution of the stride of its kernel, 4 x 4, as one of 4 x 1 pixels of rows.
 
     It looks at the picture as rows by itself: in int8 the reshaping is then of bytes.
     """
@@ -110,14 +110,16 @@ class RowConv(nn.Conv2d):
     def __init__(self, convolution: nn.Conv2d) -> None:
         weight = convolution.weight.detach().permute(0, 3, 1, 2).flatten(1, 2)[..., None]
         has_bias = convolution.bias is not None
-        super().__init__(weight.shape[1], weight.shape[0], (SIDE, 1), (SIDE, 1), bias=has_bias)
+        self.pixels = convolution.weight.shape[3]
+        side = (self.pixels, 1)
+        super().__init__(weight.shape[1], weight.shape[0], side, side, bias=has_bias)
         self.weight = nn.Parameter(weight.contiguous())
         if convolution.bias is not None:
             self.bias = nn.Parameter(convolution.bias.detach().clone())
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  as torch calls it
         """(1,H,W,C) -> (1,outputs,H/4,W/4)."""
-        return super().forward(to_rows(input, SIDE))
+        return super().forward(to_rows(input, self.pixels))
 
 
 class RowStem(nn.Module):
@@ -142,7 +144,7 @@ def for_xnnpack(hourglass: Hourglass) -> Hourglass:
         hourglass: without batch norms.
     """
     hourglass.stem = RowStem(hourglass.stem)  # type: ignore[assignment]
-    for level in (hourglass.decode_8, hourglass.decode_4):
+    for level in (hourglass.decode_8, hourglass.draw):
         if level.reduce[0].out_channels < CHANNELS:  # type: ignore[operator]
             level.reduce = wide(level.reduce)
             level.fuse = WideJoined(level.fuse)  # type: ignore[assignment]

@@ -19,17 +19,17 @@ from torch.nn import functional as F
 
 from igf_mobile.two_colour import COLOUR_STRIDE, channel_sum, planes, unit_clamp
 
-CELL = 8
-"""Side of a cell in blocks of 4 pixels; three cells are 96 pixels, more than a bad mask's reach."""
+CELL = 4
+"""Side of a cell in blocks of 8 pixels; three cells are 96 pixels, more than a bad mask's reach."""
 
-_INVERSE_VARIANCE = 200.0
-"""1 / sigma^2, sigma = 0.07; 0.05 to 0.1 do alike on held-out composites."""
+_INVERSE_VARIANCE = 100.0
+"""1 / sigma^2, sigma = 0.1; 0.07 to 0.13 do alike."""
 
 _TINY = 1e-3
 
 
 class ColourRegression(NamedTuple):
-    """Planes at the coefficients' resolution (h, w) = (H/4, W/4)."""
+    """Planes at the drawn resolution (h, w) = (H/8, W/8)."""
 
     alpha_lr: Tensor
     """(B,1,h*w) in [0,1], steepened by 2 around 1/2; the mask where no sample is near the colour."""
@@ -41,9 +41,9 @@ def colour_regression(image_lr: Tensor, mask_lr: Tensor, grid_means: Tensor) -> 
     """Estimate alpha from the colours of both sides nearby.
 
     Args:
-        image_lr: (B,3,h,w) in [0,1], h and w divisible by 8.
+        image_lr: (B,3,h,w) in [0,1], h and w divisible by 4.
         mask_lr: (B,1,h,w) in [0,1].
-        grid_means: (B,8,h/4,w/4) of both, see `two_colour.side_means`.
+        grid_means: (B,8,h/2,w/2) of both, see `two_colour.side_means`.
     """
     keys, sides, centre = _samples(grid_means)
     # 1 + |q - k|^2 / sigma^2 as one product of [-2 k, 1, |k|^2], scaled, and [q, |q|^2, 1].
@@ -59,7 +59,7 @@ def colour_regression(image_lr: Tensor, mask_lr: Tensor, grid_means: Tensor) -> 
 
 
 def _queries(image_lr: Tensor, centre: Tensor) -> Tensor:
-    """(N,5,64): colour, its square and 1 for the pixels of each of N = B * h/8 * w/8 cells.
+    """(N,5,16): colour, its square and 1 for the pixels of each of N = B * h/4 * w/4 cells.
 
     Seen from the cell's mean colour: in float16 the difference of large squares would drown.
     """
@@ -112,7 +112,7 @@ def _neighbours(x: Tensor) -> Tensor:
 
 
 def _from_cells(x: Tensor, shape: torch.Size) -> Tensor:
-    """(N,C,64) -> (B,C,h*w)."""
+    """(N,C,16) -> (B,C,h*w)."""
     batch, _, height, width = shape
     cells = x.reshape(batch, height // CELL, width // CELL, x.shape[1], CELL, CELL)
     return cells.permute(0, 3, 1, 4, 2, 5).flatten(2)

@@ -16,10 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from igf_mobile.start import ESTIMATES, EVIDENCE, Start
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, upsample
+from igf_mobile.two_colour import DRAWN_STRIDE, upsample
 
 PARAMETER_COUNT = 59_466
 """Trainable parameters (paper 3.4)."""
+
+_STEM_STRIDE = 4
+"""Side of the blocks of pixels that the stem sees."""
 
 _ATTENTION_STRIDE = 32
 
@@ -40,14 +43,20 @@ class JoinedConv(nn.Module):
     """
 
     def __init__(
-        self, inputs: tuple[int, ...], outputs: int, kernel: int = 3, stride: int = 1, head: bool = False
+        self,
+        inputs: tuple[int, ...],
+        outputs: int,
+        kernel: int = 3,
+        strides: tuple[int, ...] | None = None,
+        head: bool = False,
     ) -> None:
-        """A `head` has a bias in place of norm and ReLU, and starts at zero."""
+        """`strides` are 1, or one for each input. A `head` has a bias, no norm and no ReLU, and starts at zero."""
         super().__init__()
         padding = 1 if kernel == 3 else 0
+        strides = strides or (1,) * len(inputs)
         self.parts = nn.ModuleList(
             nn.Conv2d(channels, outputs, kernel, stride, padding, bias=head and i == 0)
-            for i, channels in enumerate(inputs)
+            for i, (channels, stride) in enumerate(zip(inputs, strides, strict=True))
         )
         self.norm: nn.Module = nn.Identity() if head else nn.BatchNorm2d(outputs)
         self.relu: nn.Module = nn.Identity() if head else nn.ReLU()
@@ -57,7 +66,7 @@ class JoinedConv(nn.Module):
             nn.init.normal_(parameter, std=std if name.endswith("weight") else 0.0)
 
     def forward(self, *xs: Tensor) -> Tensor:
-        """One (B,channels,h,w) for each of `inputs` -> (B,outputs,h/stride,w/stride)."""
+        """One (B,channels,h,w) for each of `inputs` -> (B,outputs,h/stride,w/stride), the same size of all."""
         y: Tensor = self.relu(self.norm(joined_sum(self.parts, xs)))
         return y
 
@@ -89,21 +98,26 @@ class ResidualBlock(nn.Module):
 
 
 class DecoderLevel(nn.Module):
-    """Convolve, upsample x2, join what the encoder had at this size, convolve."""
+    """Convolve, upsample, join what the encoder had at this size, convolve."""
 
-    def __init__(self, inputs: int, outputs: int, *joined: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *joined: int, factor: int = 2) -> None:
+        """`factor`: of the upsampling; 1 is none."""
         super().__init__()
+        self.factor = factor
         self.reduce = _conv(inputs, outputs)
         self.fuse = JoinedConv((outputs, *joined), outputs)
 
     def forward(self, x: Tensor, *encoded: Tensor) -> Tensor:
-        """(B,inputs,h,w), one (B,channels,2h,2w) for each of `joined` -> (B,outputs,2h,2w)."""
-        y: Tensor = self.fuse(upsample(self.reduce(x), 2), *encoded)
+        """(B,inputs,h,w), one (B,channels,H,W) for each of `joined` -> (B,outputs,H,W), (H,W) = factor * (h,w)."""
+        reduced = self.reduce(x)
+        if self.factor > 1:
+            reduced = upsample(reduced, self.factor)
+        y: Tensor = self.fuse(reduced, *encoded)
         return y
 
 
 class Hourglass(nn.Module):
-    """Corrections to the start and to its refit, at a quarter of the image's resolution.
+    """Corrections to the start and to its refit, at an eighth of the image's resolution.
 
     Args:
         width: multiplies all channel counts; 1 is the paper's network and the one with
@@ -113,8 +127,8 @@ class Hourglass(nn.Module):
     def __init__(self, width: int = 1) -> None:
         super().__init__()
         c8, c16, c32 = 8 * width, 16 * width, 32 * width
-        self.stem = JoinedConv((3, 1), c8, kernel=COEFFICIENT_STRIDE, stride=COEFFICIENT_STRIDE)
-        self.encode_8 = JoinedConv((c8, EVIDENCE, 3), c8, stride=2)
+        self.stem = JoinedConv((3, 1), c8, kernel=_STEM_STRIDE, strides=(_STEM_STRIDE, _STEM_STRIDE))
+        self.encode_8 = JoinedConv((c8, EVIDENCE, 3), c8, strides=(DRAWN_STRIDE // _STEM_STRIDE, 1, 1))
         self.encode_16 = _conv(c8, c16, stride=2)
         self.encode_32 = _conv(c16, c32, stride=2)
         self.residual = nn.Sequential(ResidualBlock(c32), ResidualBlock(c32))
@@ -123,12 +137,12 @@ class Hourglass(nn.Module):
         self.shortcut_8 = _conv(c8, c8, groups=c8)
         self.decode_16 = DecoderLevel(c32, c16, c16)
         self.decode_8 = DecoderLevel(c16, c8, c8)
-        self.decode_4 = DecoderLevel(c8, c8, c8, EVIDENCE)
+        self.draw = DecoderLevel(c8, c8, c8, EVIDENCE, factor=1)
         # Zero: training starts from the closed form, not from noise.
         self.head = JoinedConv((c8, ESTIMATES), 4, head=True)
 
     def forward(self, guidance: Tensor, weak_mask: Tensor, start: Start) -> Tensor:
-        """Corrections (B,4,H/4,W/4), unbounded: to alpha, to the trust in its refit, to the slope's gain, to alpha
+        """Corrections (B,4,H/8,W/8), unbounded: to alpha, to the trust in its refit, to the slope's gain, to alpha
         after the refit.
 
         Args:
@@ -136,23 +150,20 @@ class Hourglass(nn.Module):
             weak_mask: (B,1,H,W) in [0,1].
             start: the closed form of both.
         """
-        e4 = self.stem(guidance, weak_mask)
-        e8 = self.encode_8(e4, start.evidence, start.contrast)
+        e8 = self.encode_8(self.stem(guidance, weak_mask), start.evidence, start.contrast)
         e16 = self.encode_16(e8)
         bottleneck = self.residual(self.encode_32(e16))
 
-        pooled_mask = nn.functional.avg_pool2d(start.mask_lr, _ATTENTION_STRIDE // COEFFICIENT_STRIDE)
+        pooled_mask = nn.functional.avg_pool2d(start.mask_lr, _ATTENTION_STRIDE // DRAWN_STRIDE)
         # Logits are upsampled, then squashed: a resize after a sigmoid cannot be quantized.
         logits = upsample(self.attention(torch.cat([bottleneck, pooled_mask], dim=1)), 4)
         # One channel each here; one for each channel that they weigh in the form for XNNPACK.
-        maps = logits.shape[1] // 2
-        attention_8 = torch.sigmoid(logits[:, :maps])
-        attention_4 = torch.sigmoid(upsample(logits[:, maps:], 2))
+        first, second = torch.chunk(torch.sigmoid(logits), 2, dim=1)
 
         d16 = self.decode_16(bottleneck, self.shortcut_16(e16))
-        d8 = self.decode_8(d16, self.shortcut_8(e8)) * attention_8
-        d4 = self.decode_4(d8, e4, start.evidence) * attention_4
-        corrections: Tensor = self.head(d4, start.estimates)
+        d8 = self.decode_8(d16, self.shortcut_8(e8)) * first
+        drawn = self.draw(d8, e8, start.evidence) * second
+        corrections: Tensor = self.head(drawn, start.estimates)
         return corrections
 
 

@@ -10,6 +10,7 @@ from igf_mobile.refit import Refit
 from igf_mobile.start import Start, closed_form_start
 from igf_mobile.two_colour import (
     COEFFICIENT_STRIDE,
+    DRAWN_STRIDE,
     channel_sum,
     from_planes,
     planes,
@@ -60,6 +61,12 @@ def apply_coefficients(coefficients: Tensor, guidance: Tensor) -> Tensor:
     return channel_sum(slope * guidance) + offset
 
 
+def _quarter(coefficients: list[Tensor], size: torch.Size) -> Tensor:
+    """A (B,3,N) and B (B,1,N) at the drawn resolution -> both (B,4,H/4,W/4)."""
+    drawn = from_planes(torch.cat(coefficients, dim=1), size)
+    return upsample(drawn, DRAWN_STRIDE // COEFFICIENT_STRIDE)
+
+
 class _ReturningClamp(torch.autograd.Function):
     """A clamp to [0,1] whose gradient passes outside too, but only where it leads back.
 
@@ -82,10 +89,11 @@ class _ReturningClamp(torch.autograd.Function):
 class Generator(nn.Module):
     """The generator of paper 3.2; 59,466 parameters at width 1, all of them in `hourglass`.
 
-    The hourglass draws alpha at a quarter of the resolution, b, as a correction to the start. What A and B are
+    The hourglass draws alpha at an eighth of the resolution, b, as a correction to the start. What A and B are
     follows from it by regression on colour (`refit.py`), and the hourglass's other outputs say, pixel by pixel, how
     far the regression is believed: alpha of a block is b, moved towards its fit by a share, steepened and corrected
     once more, and the slope is the fit's, times a gain. B = alpha - A * (block mean of I) is the paper's offset.
+    Both are returned at a quarter of the resolution, as the paper's.
     """
 
     def __init__(self, width: int = 1) -> None:
@@ -107,13 +115,13 @@ class Generator(nn.Module):
             guidance: (B,3,H,W) in [0,1], H and W divisible by 32.
             weak_mask: (B,1,H,W) in [0,1].
         """
-        image_lr = nn.functional.avg_pool2d(guidance, COEFFICIENT_STRIDE)
-        mask_lr = nn.functional.avg_pool2d(weak_mask, COEFFICIENT_STRIDE)
+        image_lr = nn.functional.avg_pool2d(guidance, DRAWN_STRIDE)
+        mask_lr = nn.functional.avg_pool2d(weak_mask, DRAWN_STRIDE)
         start = closed_form_start(image_lr, mask_lr)
         return self.corrected(start, self.hourglass(guidance, weak_mask, start))
 
     def corrected(self, start: Start, corrections: Tensor) -> Tensor:
-        """(B,4,h,w): the start and the hourglass's corrections (B,4,h,w) as coefficients."""
+        """(B,4,2h,2w): the start and the hourglass's corrections (B,4,h,w) as coefficients."""
         size = corrections.shape[2:]
         drawn, trust, gain, late = torch.split(planes(corrections), 1, dim=1)
         drawn = self._unit(start.alpha + drawn)
@@ -122,7 +130,7 @@ class Generator(nn.Module):
         alpha = self._unit(STEEPNESS * mixed + (0.5 - 0.5 * STEEPNESS) + late)
         gain = STEEPNESS * gain + STEEPNESS
         # B = alpha - A . I, the block means of both.
-        return from_planes(torch.cat([gain * fit.slope, alpha - gain * fit.product], dim=1), size)
+        return _quarter([gain * fit.slope, alpha - gain * fit.product], size)
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> Matte:
         """Matte a batch. Shapes as in `coefficients`."""
@@ -131,7 +139,7 @@ class Generator(nn.Module):
 
 
 class DirectGenerator(Generator):
-    """Alpha as the network draws it at a quarter of the resolution, upsampled: A = 0 and B = b.
+    """Alpha as the network draws it at an eighth of the resolution, upsampled: A = 0 and B = b.
 
     The other half of the paper's claim for the coefficients, for ablation: the same layers and the same start, but
     nothing of the image's detail passes. The three outputs for the refit are predicted and thrown away.
@@ -141,8 +149,7 @@ class DirectGenerator(Generator):
         """As `Generator.corrected`."""
         drawn, *_ = torch.split(planes(corrections), 1, dim=1)
         alpha = self._unit(start.alpha + drawn)
-        coefficients = torch.cat([torch.zeros_like(start.image), alpha], dim=1)
-        return from_planes(coefficients, corrections.shape[2:])
+        return _quarter([torch.zeros_like(start.image), alpha], corrections.shape[2:])
 
 
 class PredictedGenerator(Generator):
@@ -155,7 +162,7 @@ class PredictedGenerator(Generator):
         # A block that is wholly inside or outside passes no texture on; A is about four times alpha's corrections.
         slope = 16.0 * alpha * (1.0 - alpha) * slope
         offset = alpha - channel_sum(slope * start.image)
-        return from_planes(torch.cat([slope, offset], dim=1), corrections.shape[2:])
+        return _quarter([slope, offset], corrections.shape[2:])
 
 
 FORMS: dict[str, type[Generator]] = {

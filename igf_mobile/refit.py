@@ -25,11 +25,8 @@ from torch.nn import functional as F
 
 from igf_mobile.two_colour import channel_sum, from_planes, planes, upsample
 
-_PIXEL = 2
-"""Blocks of 4 pixels per side of what products are taken of."""
-
 _CELL = 2
-"""Of those per side of a cell of the grid."""
+"""Drawn blocks per side of a cell of the grid."""
 
 _WINDOW = 5
 """Cells per side of a window: 80 pixels, twice the reach of a bad mask."""
@@ -65,7 +62,7 @@ _COVARIANCES = (*((i, j) for i in range(3) for j in range(3)), *((i, 3) for i in
 
 
 class Fit(NamedTuple):
-    """Planes at the coefficients' resolution (h, w) = (H/4, W/4)."""
+    """Planes at the drawn resolution (h, w) = (H/8, W/8)."""
 
     slope: Tensor
     """(B,3,h*w) A."""
@@ -128,7 +125,7 @@ class Refit(nn.Module):
 
         Args:
             alpha_lr: (B,1,h*w) block means of a matte, [0,1].
-            image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 8.
+            image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 2.
 
         Returns:
             A and B, bilinear between cells.
@@ -137,18 +134,18 @@ class Refit(nn.Module):
         slope = self.colours(self.solver(*self._covariances(moments)))
         offset = self.alpha_mean(moments) - self.along(slope * self.colour_means(moments))
         grid = torch.cat([slope, offset], dim=1)
-        slope, offset = torch.split(planes(upsample(grid, _PIXEL * _CELL)), [3, 1], dim=1)
+        slope, offset = torch.split(planes(upsample(grid, _CELL)), [3, 1], dim=1)
         return Fit(slope, channel_sum(slope * planes(image_lr)), offset)
 
     def _moments(self, alpha_lr: Tensor, image_lr: Tensor) -> Tensor:
-        """(B,13,h/4,w/4): means over windows of the pairs' products, of red, green, blue and of alpha."""
-        both = torch.cat([F.avg_pool2d(image_lr, _PIXEL), F.avg_pool2d(alpha_lr, _PIXEL)], dim=1)
+        """(B,13,h/2,w/2): means over windows of the pairs' products, of red, green, blue and of alpha."""
+        both = torch.cat([image_lr, alpha_lr], dim=1)
         grid = F.avg_pool2d(self.left(both) * self.right(both), _CELL)
         reach = _WINDOW // 2
         return F.avg_pool2d(grid, _WINDOW, stride=1, padding=reach, count_include_pad=False)
 
     def _covariances(self, moments: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the basis's colours (B,9,h/4,w/4), row by row, and of each with alpha (B,3,h/4,w/4)."""
+        """Of the basis's colours (B,9,h/2,w/2), row by row, and of each with alpha (B,3,h/2,w/2)."""
         covariances = self.products(moments) - self.first(moments) * self.second(moments)
         square, target = torch.split(covariances, [9, 3], dim=1)
         return square, target

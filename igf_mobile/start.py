@@ -16,7 +16,7 @@ EVIDENCE = 3 + ESTIMATES
 
 
 class Start(NamedTuple):
-    """All at the coefficients' resolution (h, w) = (H/4, W/4); N = h*w."""
+    """All at the drawn resolution (h, w) = (H/8, W/8); N = h*w."""
 
     image: Tensor
     """(B,3,N) block means of the guidance, [0,1]."""
@@ -37,7 +37,7 @@ def closed_form_start(image_lr: Tensor, mask_lr: Tensor) -> Start:
     """Both estimates and their mean.
 
     Args:
-        image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 8.
+        image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 4.
         mask_lr: (B,1,h,w) block means of the weak mask, [0,1].
     """
     size = mask_lr.shape[2:]

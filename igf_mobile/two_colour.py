@@ -18,8 +18,11 @@ from torch.nn import functional as F
 COEFFICIENT_STRIDE = 4
 """Side of an image block that shares one set of coefficients (paper 3.2: both upsamplings are x4)."""
 
-COLOUR_STRIDE = 4
-"""Coefficient blocks per cell of the colour grid; means at 1/16 of the image lose nothing (measured)."""
+DRAWN_STRIDE = 8
+"""Side of an image block for which the network draws one alpha; what is finer, A gives."""
+
+COLOUR_STRIDE = 2
+"""Drawn blocks per cell of the colour grid; means at 1/16 of the image lose nothing (measured)."""
 
 _WINDOW = 5
 """Window of the colour means in cells: 5 x 16 = 80 image pixels, twice the reach of a bad mask."""
@@ -34,7 +37,7 @@ _TINY = 1e-3
 
 
 class TwoColour(NamedTuple):
-    """All as planes at the coefficients' resolution (h, w) = (H/4, W/4)."""
+    """All as planes at the drawn resolution (h, w) = (H/8, W/8)."""
 
     alpha_lr: Tensor
     """(B,1,h*w) its alpha, [0,1]; the mask where the window holds one side only."""
@@ -86,10 +89,10 @@ def from_planes(x: Tensor, size: torch.Size) -> Tensor:
 
 
 def side_means(image_lr: Tensor, mask_lr: Tensor) -> Tensor:
-    """(B,8,h/4,w/4): means over the cells of the colour grid of the mask, what is not in it, and the colour in both.
+    """(B,8,h/2,w/2): means over the cells of the colour grid of the mask, what is not in it, and the colour in both.
 
     Args:
-        image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 4.
+        image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 2.
         mask_lr: (B,1,h,w) block means of the weak mask, [0,1].
     """
     image, mask = planes(image_lr), planes(mask_lr)
@@ -102,9 +105,9 @@ def two_colour(image_lr: Tensor, mask_lr: Tensor, grid_means: Tensor) -> TwoColo
     """Fit the two-colour model in windows of 80 pixels.
 
     Args:
-        image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 4.
+        image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 2.
         mask_lr: (B,1,h,w) block means of the weak mask, [0,1].
-        grid_means: (B,8,h/4,w/4) of both, `side_means`.
+        grid_means: (B,8,h/2,w/2) of both, `side_means`.
     """
     image, mask = planes(image_lr), planes(mask_lr)
     # The window's area with the zero padding counted out is not needed: it cancels in F and G.
