@@ -11,95 +11,103 @@ where F_j and G_j are the mean colours of the masked and unmasked pixels of cell
 their shares, and k(d) = (1 + |d|^2 / sigma^2)^-2. It has no parameters to train.
 """
 
-from typing import NamedTuple
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from igf_mobile.two_colour import COLOUR_STRIDE, channel_sum, planes, unit_clamp
+from igf_mobile.matrix import Matrix, pick, total
+from igf_mobile.two_colour import Sides, sixth
 
-CELL = 4
-"""Side of a cell in blocks of 8 pixels; three cells are 96 pixels, more than a bad mask's reach."""
+CELL = 8
+"""Side of a cell in blocks of 4 pixels; three cells are 96 pixels, more than a bad mask's reach."""
 
-_INVERSE_VARIANCE = 100.0
-"""1 / sigma^2, sigma = 0.1; 0.07 to 0.13 do alike."""
+_GRID = 2
+"""Cells of the colour grid per side of a cell."""
+
+_INVERSE_VARIANCE = 200.0
+"""1 / sigma^2, sigma = 0.07; 0.05 to 0.1 do alike."""
 
 _TINY = 1e-3
 
 
-class ColourRegression(NamedTuple):
-    """Planes at the drawn resolution (h, w) = (H/8, W/8)."""
+class ColourRegression(nn.Module):
+    """Estimates alpha from the colours of both sides nearby. It has no parameters."""
 
-    alpha_lr: Tensor
-    """(B,1,h*w) in [0,1], steepened by 2 around 1/2; the mask where no sample is near the colour."""
-    support: Tensor
-    """(B,1,h*w) in [0,1]: weight of the samples near the colour, 1 from a whole cell's on."""
+    def __init__(self) -> None:
+        super().__init__()
+        self.sides = Sides()
+        eye, nothing = torch.eye(8), torch.zeros(1, 8)
+        # Of each cell two samples: a colour, its weight as a masked one, its weight as an unmasked one.
+        self.samples = Matrix(torch.cat([eye[:4], nothing, eye[4:7], nothing, eye[7:]]))
+        self.centre = Matrix(eye[:3] + eye[4:7])
+        self.colour, self.shares = pick(range(3), of=5), pick([3, 4], of=5)
+        # 1 + |q - k|^2 / sigma^2 = (-2 k, 1, 1, 1) / sigma^2 . (q, q^2) + (|k|^2 / sigma^2 + 1)
+        scale = _INVERSE_VARIANCE
+        factors = torch.cat([-2.0 * scale * torch.eye(3), torch.zeros(3, 3)])
+        self.factors = Matrix(factors, torch.tensor([0.0] * 3 + [scale] * 3))
+        self.constant = total(3, scale=scale, plus=1.0)
+        # Of the votes for each side, and the mask; 6 times what `sixth` takes a sixth of.
+        self.inside = Matrix(torch.tensor([[12.0, 0.0, 12.0 * _TINY]]))
+        self.all = Matrix(torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([_TINY]))
+        self.support = Matrix(torch.tensor([[6.0, 6.0, 0.0]]))
 
+    def forward(self, image_lr: Tensor, mask_lr: Tensor, grid_means: Tensor) -> Tensor:
+        """Estimate.
 
-def colour_regression(image_lr: Tensor, mask_lr: Tensor, grid_means: Tensor) -> ColourRegression:
-    """Estimate alpha from the colours of both sides nearby.
+        Args:
+            image_lr: (B,3,h,w) block means of the guidance at a quarter of its size, [0,1], h and w divisible by 8.
+            mask_lr: (B,1,h,w) of the weak mask.
+            grid_means: (B,8,h/4,w/4) of both, `two_colour.SideMeans`.
 
-    Args:
-        image_lr: (B,3,h,w) in [0,1], h and w divisible by 4.
-        mask_lr: (B,1,h,w) in [0,1].
-        grid_means: (B,8,h/2,w/2) of both, see `two_colour.side_means`.
-    """
-    keys, sides, centre = _samples(grid_means)
-    # 1 + |q - k|^2 / sigma^2 as one product of [-2 k, 1, |k|^2], scaled, and [q, |q|^2, 1].
-    distance = torch.bmm(keys, _queries(image_lr, centre))
-    # ExecuTorch's XNNPACK delegate takes no reciprocal.
-    root = torch.rsqrt(distance)
-    nearness = root * root
-    votes = torch.bmm(sides, nearness * nearness)
-    inside, outside = torch.split(_from_cells(votes, image_lr.shape), 1, dim=1)
-    total = inside + outside
-    alpha = (inside + _TINY * planes(mask_lr)) / (total + _TINY)
-    return ColourRegression(unit_clamp(2.0 * alpha - 0.5), unit_clamp(total))
+        Returns:
+            (B,2,h,w) in [0,1]: alpha, steepened by 2 around 1/2, the mask where no sample is near the colour; its
+            support, the weight of the samples near the colour, 1 from a whole cell's on.
+        """
+        cells = F.avg_pool2d(grid_means, _GRID)
+        # Seen from the cell's mean colour: in float16 the difference of large squares would drown.
+        centre = _rows(self.centre(cells), 1)
+        samples = _rows(_neighbours(self.samples(self.sides(cells))), 18)
+        keys = self.colour(samples) - centre
+        queries = _pixels(image_lr) - centre
 
+        products = torch.bmm(
+            _flat(torch.cat([queries, queries * queries], dim=1)), _flat(self.factors(keys)).transpose(1, 2)
+        )
+        distance = products + _flat(self.constant(keys * keys)).transpose(1, 2)
+        # ExecuTorch's XNNPACK delegate takes no reciprocal.
+        root = torch.rsqrt(distance)
+        nearness = root * root
+        votes = torch.bmm(nearness * nearness, _flat(self.shares(samples)))
 
-def _queries(image_lr: Tensor, centre: Tensor) -> Tensor:
-    """(N,5,16): colour, its square and 1 for the pixels of each of N = B * h/4 * w/4 cells.
-
-    Seen from the cell's mean colour: in float16 the difference of large squares would drown.
-    """
-    batch, _, height, width = image_lr.shape
-    rows = planes(image_lr).reshape(batch, 3, height // CELL, CELL, width // CELL, CELL)
-    pixels = rows.permute(0, 1, 3, 5, 2, 4).reshape(batch, 3, CELL * CELL, -1)
-    pixels = pixels - centre.reshape(batch, 3, 1, -1)
-    squared = channel_sum(pixels * pixels)
-    queries = _with_row(torch.cat([pixels, squared], dim=1), 1.0)
-    return queries.permute(0, 3, 1, 2).reshape(-1, 5, CELL * CELL)
-
-
-def _samples(grid_means: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Keys (N,18,5) and shares (N,2,18) around each cell: nine masked and nine unmasked colours; its mean colour."""
-    cells = F.avg_pool2d(grid_means, CELL // COLOUR_STRIDE)
-    mask, other, inside, outside = torch.split(cells, [1, 1, 3, 3], dim=1)
-    centre = inside + outside
-    masked = _with_row(torch.cat([inside / (mask + _TINY), mask], dim=1), 0.0)
-    unmasked = _with_row(outside / (other + _TINY), 0.0)
-    batch = mask.shape[0]
-    around = _neighbours(torch.cat([masked, unmasked, other], dim=1)).reshape(batch, 18, 5, -1)
-    colours, shares = torch.split(around, [3, 2], dim=2)
-    colours = (colours - centre.reshape(batch, 1, 3, -1)).transpose(1, 2)
-    squared = channel_sum(colours * colours)
-    factors = _with_row(-2.0 * _INVERSE_VARIANCE * colours, _INVERSE_VARIANCE)
-    keys = torch.cat([factors, _INVERSE_VARIANCE * squared + 1.0], dim=1)
-    keys, shares = keys.permute(0, 3, 2, 1), shares.permute(0, 3, 2, 1)
-    return keys.reshape(-1, 18, 5), shares.reshape(-1, 2, 18), centre
+        votes = torch.cat([_from_pixels(votes, image_lr.shape), mask_lr], dim=1)
+        steep = self.inside(votes) / self.all(votes) - 3.0
+        return sixth(torch.cat([steep, self.support(votes)], dim=1))
 
 
-def _with_row(x: Tensor, value: float) -> Tensor:
-    """(B,C,h,w) -> (B,C+1,h,w), the last channel constant.
+def _rows(cells: Tensor, rows: int) -> Tensor:
+    """(B,rows * C,r,c) -> (1,C,N,rows), N = B * r * c; with the channels last no byte moves."""
+    last = cells.permute(0, 2, 3, 1)
+    return last.reshape(1, -1, rows, cells.shape[1] // rows).permute(0, 3, 1, 2)
 
-    Written out it would be a large constant in the file, and LiteRT does not delegate padding with
-    anything but zeros.
-    """
-    padded = F.pad(x, (0, 0, 0, 0, 0, 1))
-    if value == 0.0:
-        return padded
-    return padded + x.new_tensor([0.0] * x.shape[1] + [value]).reshape(1, -1, 1, 1)
+
+def _flat(rows: Tensor) -> Tensor:
+    """(1,C,N,rows) -> (N,rows,C)."""
+    return rows.permute(0, 2, 3, 1).reshape(rows.shape[2], rows.shape[3], rows.shape[1])
+
+
+def _pixels(x: Tensor) -> Tensor:
+    """(B,C,h,w) -> (1,C,N,64): those of each of N cells."""
+    batch, channels, height, width = x.shape
+    last = x.permute(0, 2, 3, 1).reshape(batch, height // CELL, CELL, width // CELL, CELL * channels)
+    cells = last.permute(0, 1, 3, 2, 4).reshape(1, -1, CELL * CELL, channels)
+    return cells.permute(0, 3, 1, 2)
+
+
+def _from_pixels(x: Tensor, shape: torch.Size) -> Tensor:
+    """(N,64,C) -> (B,C,h,w), h and w those of `shape`."""
+    batch, _, height, width = shape
+    cells = x.reshape(batch, height // CELL, width // CELL, CELL, CELL * x.shape[2])
+    return cells.permute(0, 1, 3, 2, 4).reshape(batch, height, width, x.shape[2]).permute(0, 3, 1, 2)
 
 
 def _neighbours(x: Tensor) -> Tensor:
@@ -109,10 +117,3 @@ def _neighbours(x: Tensor) -> Tensor:
     # XNNPACK concatenates at most five tensors.
     across = torch.cat([padded[:, :, :, i : i + columns] for i in range(3)], dim=1)
     return torch.cat([across[:, :, i : i + rows] for i in range(3)], dim=1)
-
-
-def _from_cells(x: Tensor, shape: torch.Size) -> Tensor:
-    """(N,C,16) -> (B,C,h*w)."""
-    batch, _, height, width = shape
-    cells = x.reshape(batch, height // CELL, width // CELL, x.shape[1], CELL, CELL)
-    return cells.permute(0, 3, 1, 4, 2, 5).flatten(2)

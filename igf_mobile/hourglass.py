@@ -116,6 +116,11 @@ class DecoderLevel(nn.Module):
         return y
 
 
+def _attention(logits: Tensor) -> Tensor:
+    """(B,C,h,w) -> (B,C,4h,4w) in (0,1). Upsampled, then squashed: a resize after a sigmoid cannot be quantized."""
+    return torch.sigmoid(upsample(logits, 4))
+
+
 class Hourglass(nn.Module):
     """Corrections to the start and to its refit, at an eighth of the image's resolution.
 
@@ -155,14 +160,13 @@ class Hourglass(nn.Module):
         bottleneck = self.residual(self.encode_32(e16))
 
         pooled_mask = nn.functional.avg_pool2d(start.mask_lr, _ATTENTION_STRIDE // DRAWN_STRIDE)
-        # Logits are upsampled, then squashed: a resize after a sigmoid cannot be quantized.
-        logits = upsample(self.attention(torch.cat([bottleneck, pooled_mask], dim=1)), 4)
         # One channel each here; one for each channel that they weigh in the form for XNNPACK.
-        first, second = torch.chunk(torch.sigmoid(logits), 2, dim=1)
+        logits = self.attention(torch.cat([bottleneck, pooled_mask], dim=1))
+        maps = logits.shape[1] // 2
 
         d16 = self.decode_16(bottleneck, self.shortcut_16(e16))
-        d8 = self.decode_8(d16, self.shortcut_8(e8)) * first
-        drawn = self.draw(d8, e8, start.evidence) * second
+        d8 = self.decode_8(d16, self.shortcut_8(e8)) * _attention(logits[:, :maps])
+        drawn = self.draw(d8, e8, start.evidence) * _attention(logits[:, maps:])
         corrections: Tensor = self.head(drawn, start.estimates)
         return corrections
 

@@ -6,17 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from igf_mobile.hourglass import Hourglass
+from igf_mobile.matrix import Matrix, pick, total
 from igf_mobile.refit import Refit
-from igf_mobile.start import Start, closed_form_start
-from igf_mobile.two_colour import (
-    COEFFICIENT_STRIDE,
-    DRAWN_STRIDE,
-    channel_sum,
-    from_planes,
-    planes,
-    unit_clamp,
-    upsample,
-)
+from igf_mobile.start import ClosedForm, Start
+from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE, channel_sum, sixth, upsample
 
 STRIDE = 32
 """Height and width must be multiples of this: five stride-2 convolutions."""
@@ -61,12 +54,6 @@ def apply_coefficients(coefficients: Tensor, guidance: Tensor) -> Tensor:
     return channel_sum(slope * guidance) + offset
 
 
-def _quarter(coefficients: list[Tensor], size: torch.Size) -> Tensor:
-    """A (B,3,N) and B (B,1,N) at the drawn resolution -> both (B,4,H/4,W/4)."""
-    drawn = from_planes(torch.cat(coefficients, dim=1), size)
-    return upsample(drawn, DRAWN_STRIDE // COEFFICIENT_STRIDE)
-
-
 class _ReturningClamp(torch.autograd.Function):
     """A clamp to [0,1] whose gradient passes outside too, but only where it leads back.
 
@@ -86,27 +73,120 @@ class _ReturningClamp(torch.autograd.Function):
         return gradient.masked_fill(away, 0.0)
 
 
+class Correction(nn.Module):
+    """From the start and what the hourglass says to coefficients. It has no parameters.
+
+    The base of the forms below.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # On the processor even where parameters are made without values (`checkpoint.load_checkpoint`).
+        with torch.device("cpu"):
+            self._make()
+
+    def _make(self) -> None:
+        self.start = Matrix(torch.tensor([[3.0, 0.0, 3.0, 0.0]]))
+        self.draw = pick([0], of=4, scale=6.0)
+
+    def unit(self, x: Tensor) -> Tensor:
+        """Clamp a sixth of it to [0,1]; in training saturated pixels may return."""
+        if not self.training:
+            return sixth(x)
+        clamped: Tensor = _ReturningClamp.apply(x / 6.0)  # type: ignore[no-untyped-call]
+        return clamped
+
+    def drawn(self, start: Start, corrections: Tensor) -> Tensor:
+        """(B,1,h,w) alpha as the network draws it: the mean of the start's two, corrected."""
+        return self.unit(self.start(start.estimates) + self.draw(corrections))
+
+    def forward(self, start: Start, corrections: Tensor) -> Tensor:
+        """Corrections (B,4,h,w) -> A and B (B,4,2h,2w)."""
+        raise NotImplementedError
+
+
+def _quarter(drawn: Tensor) -> Tensor:
+    """Coefficients (B,4,h,w) at the drawn resolution -> (B,4,2h,2w), a quarter of the image's."""
+    return upsample(drawn, DRAWN_STRIDE // COEFFICIENT_STRIDE)
+
+
+class RefitCorrection(Correction):
+    """A and B by regression of the drawn alpha on colour (`refit.py`), believed as far as the hourglass says.
+
+    Alpha of a block is the drawn one, moved towards its fit by a share, steepened and corrected once more; the slope is
+    the fit's, times a gain; B = alpha - A * (block mean of I) is the paper's offset.
+    """
+
+    def _make(self) -> None:
+        super()._make()
+        self.refit = Refit()
+        self.trust = pick([1], of=4, plus=_TRUST)
+        self.gain = pick([2] * 3, of=4, scale=STEEPNESS, plus=STEEPNESS)
+        self.late = pick([3], of=4, scale=6.0, plus=6.0 * (0.5 - 0.5 * STEEPNESS))
+        self.slope, self.offset = pick(range(3), of=4), pick([3], of=4)
+        self.fitted, self.product = total(3), total(3)
+
+    def forward(self, start: Start, corrections: Tensor) -> Tensor:
+        """As `Correction`."""
+        drawn = self.drawn(start, corrections)
+        fit = self.refit(drawn, start.image)
+        slope = self.slope(fit)
+        fitted = self.fitted(slope * start.image) + self.offset(fit)
+        mixed = drawn + self.trust(corrections) * (fitted - drawn)
+        alpha = self.unit(6.0 * STEEPNESS * mixed + self.late(corrections))
+        slope = self.gain(corrections) * slope
+        return _quarter(torch.cat([slope, alpha - self.product(slope * start.image)], dim=1))
+
+
+class DirectCorrection(Correction):
+    """Alpha as the network draws it at an eighth of the resolution, upsampled: A = 0 and B = b.
+
+    The other half of the paper's claim for the coefficients, for ablation: the same layers and the same start, but
+    nothing of the image's detail passes. The three outputs for the refit are predicted and thrown away.
+    """
+
+    def forward(self, start: Start, corrections: Tensor) -> Tensor:
+        """As `Correction`."""
+        alpha = self.drawn(start, corrections)
+        return _quarter(torch.cat([torch.zeros_like(start.image), alpha], dim=1))
+
+
+class PredictedCorrection(Correction):
+    """Coefficients as in the paper: the network's outputs are A itself, and alpha; no refit. For ablation."""
+
+    def _make(self) -> None:
+        super()._make()
+        self.slope, self.sum = pick(range(1, 4), of=4, scale=16.0), total(3)
+
+    def forward(self, start: Start, corrections: Tensor) -> Tensor:
+        """As `Correction`."""
+        alpha = self.drawn(start, corrections)
+        # A block that is wholly inside or outside passes no texture on; A is about four times alpha's corrections.
+        slope = alpha * (1.0 - alpha) * self.slope(corrections)
+        return _quarter(torch.cat([slope, alpha - self.sum(slope * start.image)], dim=1))
+
+
+FORMS: dict[str, type[Correction]] = {
+    "coefficients": RefitCorrection,
+    "predicted": PredictedCorrection,
+    "direct": DirectCorrection,
+}
+"""What a network's output means, by name."""
+
+
 class Generator(nn.Module):
     """The generator of paper 3.2; 59,466 parameters at width 1, all of them in `hourglass`.
 
-    The hourglass draws alpha at an eighth of the resolution, b, as a correction to the start. What A and B are
-    follows from it by regression on colour (`refit.py`), and the hourglass's other outputs say, pixel by pixel, how
-    far the regression is believed: alpha of a block is b, moved towards its fit by a share, steepened and corrected
-    once more, and the slope is the fit's, times a gain. B = alpha - A * (block mean of I) is the paper's offset.
-    Both are returned at a quarter of the resolution, as the paper's.
+    A closed form starts the matte, the hourglass says how to correct it, and `correction` makes coefficients of that:
+    drawn at an eighth of the resolution, returned at a quarter as the paper's.
     """
 
-    def __init__(self, width: int = 1) -> None:
+    def __init__(self, width: int = 1, form: str = "coefficients") -> None:
+        """`form`: one of `FORMS`."""
         super().__init__()
+        self.closed_form = ClosedForm()
         self.hourglass = Hourglass(width)
-        self.refit = Refit()
-
-    def _unit(self, x: Tensor) -> Tensor:
-        """Clamp to [0,1]; in training saturated pixels may return."""
-        if not self.training:
-            return unit_clamp(x)
-        clamped: Tensor = _ReturningClamp.apply(x)  # type: ignore[no-untyped-call]
-        return clamped
+        self.correction = FORMS[form]()
 
     def coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
         """(B,4,H/4,W/4): A for red, green and blue, then B.
@@ -115,59 +195,13 @@ class Generator(nn.Module):
             guidance: (B,3,H,W) in [0,1], H and W divisible by 32.
             weak_mask: (B,1,H,W) in [0,1].
         """
-        image_lr = nn.functional.avg_pool2d(guidance, DRAWN_STRIDE)
-        mask_lr = nn.functional.avg_pool2d(weak_mask, DRAWN_STRIDE)
-        start = closed_form_start(image_lr, mask_lr)
-        return self.corrected(start, self.hourglass(guidance, weak_mask, start))
-
-    def corrected(self, start: Start, corrections: Tensor) -> Tensor:
-        """(B,4,2h,2w): the start and the hourglass's corrections (B,4,h,w) as coefficients."""
-        size = corrections.shape[2:]
-        drawn, trust, gain, late = torch.split(planes(corrections), 1, dim=1)
-        drawn = self._unit(start.alpha + drawn)
-        fit = self.refit(drawn, from_planes(start.image, size))
-        mixed = drawn + (_TRUST + trust) * (fit.alpha - drawn)
-        alpha = self._unit(STEEPNESS * mixed + (0.5 - 0.5 * STEEPNESS) + late)
-        gain = STEEPNESS * gain + STEEPNESS
-        # B = alpha - A . I, the block means of both.
-        return _quarter([gain * fit.slope, alpha - gain * fit.product], size)
+        means = (nn.functional.avg_pool2d(x, COEFFICIENT_STRIDE) for x in (guidance, weak_mask))
+        start: Start = self.closed_form(*means)
+        coefficients: Tensor = self.correction(start, self.hourglass(guidance, weak_mask, start))
+        return coefficients
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> Matte:
         """Matte a batch. Shapes as in `coefficients`."""
         coefficients = self.coefficients(guidance, weak_mask)
-        return Matte(self._unit(apply_coefficients(coefficients, guidance)), coefficients)
-
-
-class DirectGenerator(Generator):
-    """Alpha as the network draws it at an eighth of the resolution, upsampled: A = 0 and B = b.
-
-    The other half of the paper's claim for the coefficients, for ablation: the same layers and the same start, but
-    nothing of the image's detail passes. The three outputs for the refit are predicted and thrown away.
-    """
-
-    def corrected(self, start: Start, corrections: Tensor) -> Tensor:
-        """As `Generator.corrected`."""
-        drawn, *_ = torch.split(planes(corrections), 1, dim=1)
-        alpha = self._unit(start.alpha + drawn)
-        return _quarter([torch.zeros_like(start.image), alpha], corrections.shape[2:])
-
-
-class PredictedGenerator(Generator):
-    """Coefficients as in the paper: the network's outputs are A itself, and alpha; no refit. For ablation."""
-
-    def corrected(self, start: Start, corrections: Tensor) -> Tensor:
-        """As `Generator.corrected`."""
-        alpha, slope = torch.split(planes(corrections), [1, 3], dim=1)
-        alpha = self._unit(start.alpha + alpha)
-        # A block that is wholly inside or outside passes no texture on; A is about four times alpha's corrections.
-        slope = 16.0 * alpha * (1.0 - alpha) * slope
-        offset = alpha - channel_sum(slope * start.image)
-        return _quarter([slope, offset], corrections.shape[2:])
-
-
-FORMS: dict[str, type[Generator]] = {
-    "coefficients": Generator,
-    "predicted": PredictedGenerator,
-    "direct": DirectGenerator,
-}
-"""What a network's output means, by name."""
+        alpha = 6.0 * apply_coefficients(coefficients, guidance)
+        return Matte(self.correction.unit(alpha), coefficients)

@@ -156,8 +156,7 @@ def block_site_tensors(
 ) -> dict[str, list[FloatArray]]:
     """All tensors (1,C,h,w) of each site for one input, as the block form has them."""
     blocks = ExportGraph(model, "NHWC").model
-    height, width = guidance.shape[2:]
-    graph = trace(blocks.hourglass, "NHWC", (height, width))
+    graph = trace(blocks.hourglass, "NHWC")
     sites = activation_sites(graph, "")
     tensors: dict[str, list[FloatArray]] = {site: [] for site in sites.writer}
     for node, value in _run(graph, sites.of, guidance, weak_mask, "NHWC").items():

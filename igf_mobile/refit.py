@@ -12,18 +12,14 @@ checkpoint 0.3.0, which drew A itself, without any training (the model card has 
 Means are over a grid of cells of 16 pixels and windows of 5 x 5 cells, products are of means of 8 x 8 pixels. The
 3 x 3 system is solved by two steps of conjugate gradients, in a luma-chroma basis in which they are nearly exact:
 no division by a determinant, which float16 could not hold.
-
-Sums and copies of channels are products with constant matrices, 1x1 convolutions: in all three runtimes one such
-operator takes the place of ten that slice, add and concatenate. Their entries are exact in float16.
 """
-
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from igf_mobile.two_colour import channel_sum, from_planes, planes, upsample
+from igf_mobile.matrix import Matrix, pick, total
+from igf_mobile.two_colour import upsample
 
 _CELL = 2
 """Drawn blocks per side of a cell of the grid."""
@@ -61,36 +57,6 @@ _COVARIANCES = (*((i, j) for i in range(3) for j in range(3)), *((i, 3) for i in
 """Of colours, three rows of three, then of each with alpha."""
 
 
-class Fit(NamedTuple):
-    """Planes at the drawn resolution (h, w) = (H/8, W/8)."""
-
-    slope: Tensor
-    """(B,3,h*w) A."""
-    product: Tensor
-    """(B,1,h*w) A . I of the block means."""
-    offset: Tensor
-    """(B,1,h*w) B."""
-
-    @property
-    def alpha(self) -> Tensor:
-        """(B,1,h*w) what was fitted, not clamped."""
-        return self.product + self.offset
-
-
-class Matrix(nn.Conv2d):
-    """The product of a constant matrix with the channels of each pixel. In no checkpoint."""
-
-    def __init__(self, rows: Tensor, plus: Tensor | None = None) -> None:
-        """Rows (O,I), and what is added to each (O)."""
-        # On no device: nothing is drawn for weights that go.
-        super().__init__(rows.shape[1], rows.shape[0], 1, bias=plus is not None, device="meta")
-        del self.weight
-        self.register_buffer("weight", rows[:, :, None, None].contiguous(), persistent=False)
-        if plus is not None:
-            del self.bias
-            self.register_buffer("bias", plus, persistent=False)
-
-
 class Refit(nn.Module):
     """Fits alpha = A . I + B in windows of 80 pixels. It has no parameters."""
 
@@ -120,22 +86,20 @@ class Refit(nn.Module):
         self.colour_means, self.alpha_mean = Matrix(select[:3]), Matrix(select[3:])
         self.along = Matrix(torch.ones(1, 3))
 
-    def forward(self, alpha_lr: Tensor, image_lr: Tensor) -> Fit:
+    def forward(self, alpha_lr: Tensor, image_lr: Tensor) -> Tensor:
         """Fit.
 
         Args:
-            alpha_lr: (B,1,h*w) block means of a matte, [0,1].
+            alpha_lr: (B,1,h,w) block means of a matte, [0,1].
             image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 2.
 
         Returns:
-            A and B, bilinear between cells.
+            (B,4,h,w) A, then B, bilinear between cells.
         """
-        moments = self._moments(from_planes(alpha_lr, image_lr.shape[2:]), image_lr)
+        moments = self._moments(alpha_lr, image_lr)
         slope = self.colours(self.solver(*self._covariances(moments)))
         offset = self.alpha_mean(moments) - self.along(slope * self.colour_means(moments))
-        grid = torch.cat([slope, offset], dim=1)
-        slope, offset = torch.split(planes(upsample(grid, _CELL)), [3, 1], dim=1)
-        return Fit(slope, channel_sum(slope * planes(image_lr)), offset)
+        return upsample(torch.cat([slope, offset], dim=1), _CELL)
 
     def _moments(self, alpha_lr: Tensor, image_lr: Tensor) -> Tensor:
         """(B,13,h/2,w/2): means over windows of the pairs' products, of red, green, blue and of alpha."""

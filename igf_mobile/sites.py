@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Interpreter, Node
 from torch.nn.functional import avg_pool2d
 
+from igf_mobile.blocks import rows
 from igf_mobile.graph import Layout
-from igf_mobile.start import Start, closed_form_start
+from igf_mobile.start import ClosedForm, Start
 from igf_mobile.two_colour import COEFFICIENT_STRIDE
 
 _ATEN = torch.ops.aten
@@ -155,17 +156,17 @@ def network_inputs(
         weak_mask: (1,1,H,W).
         layout: NHWC for the block form.
     """
-    start = closed_form_start(*(avg_pool2d(x, COEFFICIENT_STRIDE) for x in (guidance, weak_mask)))
+    start = ClosedForm()(*(avg_pool2d(x, COEFFICIENT_STRIDE) for x in (guidance, weak_mask)))
     if layout == "NHWC":
-        guidance, weak_mask = (x.permute(0, 2, 3, 1).contiguous() for x in (guidance, weak_mask))
+        guidance, weak_mask = (rows(x.permute(0, 2, 3, 1).contiguous()) for x in (guidance, weak_mask))
     return guidance, weak_mask, start
 
 
-def trace(network: nn.Module, layout: Layout = "NCHW", size: tuple[int, int] = (64, 64)) -> GraphModule:
+def trace(network: nn.Module, layout: Layout = "NCHW") -> GraphModule:
     """The graph of a `Hourglass` without batch norms, with parameters of its own.
 
-    As a `Tap` that of NCHW takes pictures of any size (H, W), that of the block form those of `size` alone.
+    As a `Tap` it takes pictures of any size (H, W).
     """
-    inputs = network_inputs(torch.rand(1, 3, *size), torch.rand(1, 1, *size), layout)
+    inputs = network_inputs(torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64), layout)
     graph: GraphModule = torch.export.export(copy.deepcopy(network), inputs).module(check_guards=False)
     return graph

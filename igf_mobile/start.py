@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from igf_mobile.colour_regression import colour_regression
-from igf_mobile.two_colour import from_planes, planes, side_means, two_colour
+from igf_mobile.colour_regression import ColourRegression
+from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE, SideMeans, TwoColourFit
 
 ESTIMATES = 4
 """Channels of `Start.estimates`."""
@@ -16,41 +17,46 @@ EVIDENCE = 3 + ESTIMATES
 
 
 class Start(NamedTuple):
-    """All at the drawn resolution (h, w) = (H/8, W/8); N = h*w."""
+    """All at the drawn resolution (h, w) = (H/8, W/8)."""
 
     image: Tensor
-    """(B,3,N) block means of the guidance, [0,1]."""
-    alpha: Tensor
-    """(B,1,N) mean of the two estimates of alpha, [0,1]."""
+    """(B,3,h,w) block means of the guidance, [0,1]."""
     mask_lr: Tensor
     """(B,1,h,w) block means of the weak mask, [0,1]."""
     contrast: Tensor
     """(B,3,h,w) foreground minus background colour, from [-1,1] to [0,1]."""
     estimates: Tensor
     """(B,4,h,w) in [0,1]: alpha of the two-colour model, its misfit, alpha of the colour regression, its
-    support."""
+    support. The matte starts from the mean of the two alphas."""
     evidence: Tensor
     """(B,7,h,w) in [0,1]: the block means of the guidance, then the estimates."""
 
 
-def closed_form_start(image_lr: Tensor, mask_lr: Tensor) -> Start:
-    """Both estimates and their mean.
+class ClosedForm(nn.Module):
+    """Both estimates. It has no parameters."""
 
-    Args:
-        image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 4.
-        mask_lr: (B,1,h,w) block means of the weak mask, [0,1].
-    """
-    size = mask_lr.shape[2:]
-    grid_means = side_means(image_lr, mask_lr)
-    two = two_colour(image_lr, mask_lr, grid_means)
-    regression = colour_regression(image_lr, mask_lr, grid_means)
-    image = planes(image_lr)
-    estimates = torch.cat([two.alpha_lr, two.misfit, regression.alpha_lr, regression.support], dim=1)
-    return Start(
-        image,
-        0.5 * (two.alpha_lr + regression.alpha_lr),
-        mask_lr,
-        from_planes(0.5 * two.contrast + 0.5, size),
-        from_planes(estimates, size),
-        from_planes(torch.cat([image, estimates], dim=1), size),
-    )
+    def __init__(self) -> None:
+        super().__init__()
+        # On the processor even where parameters are made without values (`checkpoint.load_checkpoint`).
+        with torch.device("cpu"):
+            self.side_means = SideMeans()
+            self.two_colour, self.regression = TwoColourFit(), ColourRegression()
+
+    def forward(self, image_quarter: Tensor, mask_quarter: Tensor) -> Start:
+        """Estimate.
+
+        The colour regression knows finer blocks: of 8 x 8 pixels, whose colours mix hair with what is behind, its
+        squared error is half as much again.
+
+        Args:
+            image_quarter: (B,3,H/4,W/4) block means of the guidance, [0,1], H and W divisible by 32.
+            mask_quarter: (B,1,H/4,W/4) block means of the weak mask, [0,1].
+        """
+        factor = DRAWN_STRIDE // COEFFICIENT_STRIDE
+        image_lr, mask_lr = F.avg_pool2d(image_quarter, factor), F.avg_pool2d(mask_quarter, factor)
+        means = self.side_means(image_lr, mask_lr)
+        two = self.two_colour(image_lr, mask_lr, means)
+        regression = F.avg_pool2d(self.regression(image_quarter, mask_quarter, means), factor)
+        estimates = torch.cat([two.alpha_lr, two.misfit, regression], dim=1)
+        evidence = torch.cat([image_lr, estimates], dim=1)
+        return Start(image_lr, mask_lr, two.contrast, estimates, evidence)

@@ -30,7 +30,7 @@ from igf_mobile.losses import (
     reconstruction_losses,
     weighted_sum,
 )
-from igf_mobile.model import FORMS, Generator, Matte
+from igf_mobile.model import Generator, Matte
 from igf_mobile.training_log import LOG_FILE, LossWindow, RunLog, drop_log_after, progress_bar
 from igf_mobile.training_probe import Batch, detail_probe, validation_errors
 from igf_mobile.training_state import (
@@ -320,7 +320,7 @@ class _Loop:
         if not self.validation or self.log is None:
             return
         with torch.random.fork_rng():
-            start = FORMS[self.config.form]().eval().to(self.config.device)
+            start = Generator(form=self.config.form).eval().to(self.config.device)
         self.log.write("mask", 0, validation_errors(lambda guidance, weak_mask: weak_mask, self.validation))
         start_errors = validation_errors(lambda guidance, mask: start(guidance, mask).alpha, self.validation)
         self.log.write("start", 0, start_errors)

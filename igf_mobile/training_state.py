@@ -184,7 +184,7 @@ class TrainingState:
 def new_state(config: TrainConfig) -> TrainingState:
     """Fresh weights from the seed, or those of `config.init`."""
     torch.manual_seed(config.seed)
-    generator = FORMS[config.form](config.width)
+    generator = Generator(config.width, config.form)
     if config.init:
         loaded, info = load_checkpoint(Path(config.init))
         if info.width != config.width:

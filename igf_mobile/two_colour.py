@@ -12,8 +12,10 @@ network (`hourglass.py`) starts from it and learns corrections; it has no parame
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+from igf_mobile.matrix import Matrix, pick, total
 
 COEFFICIENT_STRIDE = 4
 """Side of an image block that shares one set of coefficients (paper 3.2: both upsamplings are x4)."""
@@ -37,20 +39,14 @@ _TINY = 1e-3
 
 
 class TwoColour(NamedTuple):
-    """All as planes at the drawn resolution (h, w) = (H/8, W/8)."""
+    """All at the drawn resolution (h, w) = (H/8, W/8)."""
 
     alpha_lr: Tensor
-    """(B,1,h*w) its alpha, [0,1]; the mask where the window holds one side only."""
+    """(B,1,h,w) its alpha, [0,1]; the mask where the window holds one side only."""
     misfit: Tensor
-    """(B,1,h*w) distance of the pixel from the line F-G relative to |F-G|, [0,1]."""
+    """(B,1,h,w) distance of the pixel from the line F-G relative to |F-G|, [0,1]."""
     contrast: Tensor
-    """(B,3,h*w) F - G, [-1,1]."""
-
-
-def _window_mean(x: Tensor) -> Tensor:
-    # Padded apart: XNNPACK's average pooling takes no padding that counts.
-    reach = _WINDOW // 2
-    return F.avg_pool2d(F.pad(x, (reach, reach, reach, reach)), _WINDOW, stride=1)
+    """(B,3,h,w) F - G, from [-1,1] to [0,1]."""
 
 
 def channel_sum(x: Tensor) -> Tensor:
@@ -65,7 +61,12 @@ def unit_clamp(x: Tensor) -> Tensor:
     LiteRT's converter turns any clamp to [0,1] into RELU_0_TO_1, which XNNPACK does not take; six of
     them cut the graph into six delegates. relu6 fuses into the operator before it.
     """
-    return F.relu6(6.0 * x) * (1.0 / 6.0)
+    return sixth(6.0 * x)
+
+
+def sixth(x: Tensor) -> Tensor:
+    """Clamp x / 6 to [0,1]: `unit_clamp` of what a matrix before it has multiplied by 6."""
+    return F.relu6(x) * (1.0 / 6.0)
 
 
 def upsample(x: Tensor, factor: int) -> Tensor:
@@ -73,59 +74,86 @@ def upsample(x: Tensor, factor: int) -> Tensor:
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
-def planes(x: Tensor) -> Tensor:
-    """(B,C,h,w) -> (B,C,h*w), the form in which all arithmetic per pixel is written.
+class SideMeans(nn.Module):
+    """Means over the cells of the colour grid, of each side of the mask: its colour times its share, its share."""
 
-    XNNPACK's tensors of four axes have the channels last, and with one or three of them a slice, a
-    concatenation or a product of 3 channels with 1 moves a few bytes at a time: 65 microseconds where planes
-    take 5 (128 x 128, one thread, measured).
-    """
-    return x.flatten(2)
+    def __init__(self) -> None:
+        super().__init__()
+        colour, mask = torch.eye(4)[:3], torch.eye(4)[3:]
+        inside, outside = mask.repeat(3, 1), -mask.repeat(3, 1)
+        # (colour, mask, colour, 1 - mask) times (mask, 1, 1 - mask, 1)
+        self.left = Matrix(torch.cat([colour, mask, colour, -mask]), torch.eye(8)[7])
+        nothing = torch.zeros_like(mask)
+        self.right = Matrix(
+            torch.cat([inside, nothing, outside, nothing]), torch.tensor([0.0] * 3 + [1.0] * 5)
+        )
 
+    def forward(self, image_lr: Tensor, mask_lr: Tensor) -> Tensor:
+        """(B,8,h/2,w/2): three of the masked colour, its share, and of the unmasked colour.
 
-def from_planes(x: Tensor, size: torch.Size) -> Tensor:
-    """(B,C,h*w) -> (B,C,h,w)."""
-    return x.reshape(*x.shape[:2], *size)
-
-
-def side_means(image_lr: Tensor, mask_lr: Tensor) -> Tensor:
-    """(B,8,h/2,w/2): means over the cells of the colour grid of the mask, what is not in it, and the colour in both.
-
-    Args:
-        image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 2.
-        mask_lr: (B,1,h,w) block means of the weak mask, [0,1].
-    """
-    image, mask = planes(image_lr), planes(mask_lr)
-    inside = image * mask
-    sides = torch.cat([mask, 1.0 - mask, inside, image - inside], dim=1)
-    return F.avg_pool2d(from_planes(sides, mask_lr.shape[2:]), COLOUR_STRIDE)
+        Args:
+            image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 2.
+            mask_lr: (B,1,h,w) block means of the weak mask, [0,1].
+        """
+        both = torch.cat([image_lr, mask_lr], dim=1)
+        return F.avg_pool2d(self.left(both) * self.right(both), COLOUR_STRIDE)
 
 
-def two_colour(image_lr: Tensor, mask_lr: Tensor, grid_means: Tensor) -> TwoColour:
-    """Fit the two-colour model in windows of 80 pixels.
+class Sides(nn.Module):
+    """The colour of each side from its `SideMeans`, and its share beside it."""
 
-    Args:
-        image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 2.
-        mask_lr: (B,1,h,w) block means of the weak mask, [0,1].
-        grid_means: (B,8,h/2,w/2) of both, `side_means`.
-    """
-    image, mask = planes(image_lr), planes(mask_lr)
-    # The window's area with the zero padding counted out is not needed: it cancels in F and G.
-    grid = _window_mean(grid_means)
-    means, cells_size = planes(grid), grid.shape[2:]
-    share, other_share, masked, unmasked = torch.split(means, [1, 1, 3, 3], dim=1)
-    foreground = masked / (share + _TINY)
-    background = unmasked / (other_share + _TINY)
-    trust = unit_clamp(share * _SHARE_GAIN) * unit_clamp(other_share * _SHARE_GAIN)
+    def __init__(self) -> None:
+        super().__init__()
+        share, other = torch.eye(8)[3:4].repeat(3, 1), torch.eye(8)[7:].repeat(3, 1)
+        nothing = torch.zeros(1, 8)
+        by = torch.cat([share, nothing, other, nothing])
+        self.by = Matrix(by, torch.tensor([_TINY, _TINY, _TINY, 1.0] * 2))
 
-    cells = torch.cat([foreground - background, background, trust], dim=1)
-    grid = upsample(from_planes(cells, cells_size), COLOUR_STRIDE)
-    contrast, background, trust = torch.split(planes(grid), [3, 3, 1], dim=1)
+    def forward(self, means: Tensor) -> Tensor:
+        """(B,8,h,w) -> (B,8,h,w): the masked colour, its share, the unmasked colour, its share."""
+        return means / self.by(means)
 
-    squared = channel_sum(contrast * contrast) + _EPS
-    slope = contrast / squared
-    offset = image - background
-    alpha = unit_clamp(channel_sum(slope * offset))
-    residual = offset - alpha * contrast
-    misfit = trust * unit_clamp(channel_sum(residual * residual) / squared)
-    return TwoColour(mask + trust * (alpha - mask), misfit, contrast)
+
+class TwoColourFit(nn.Module):
+    """Fits the two-colour model in windows of 80 pixels. It has no parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sides = Sides()
+        # A share times 60, cut at 6; both shares' product is 36 at most.
+        self.share = pick([3], of=8, scale=6.0 * _SHARE_GAIN)
+        self.other_share = pick([7], of=8, scale=6.0 * _SHARE_GAIN)
+        # F - G, G, trust
+        eye = torch.eye(9)
+        self.cells = Matrix(torch.cat([eye[:3] - eye[4:7], eye[4:7], eye[8:] / 36.0]))
+        self.contrast, self.background = pick(range(3), of=7), pick(range(3, 6), of=7)
+        self.trust = pick([6], of=7)
+        self.shown = pick(range(3), of=7, scale=0.5, plus=0.5)
+        self.squared = total(3, 3, plus=_EPS)
+        self.sum, self.distance = total(3, 3, scale=6.0), total(3, scale=6.0)
+        self.first = pick([0], of=3)
+
+    def forward(self, image_lr: Tensor, mask_lr: Tensor, grid_means: Tensor) -> TwoColour:
+        """Fit.
+
+        Args:
+            image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 2.
+            mask_lr: (B,1,h,w) block means of the weak mask, [0,1].
+            grid_means: (B,8,h/2,w/2) of both, `SideMeans`.
+        """
+        # Padded apart: XNNPACK's average pooling takes no padding that counts. The window's area with the zeros
+        # counted out is not needed: it cancels in F and G.
+        reach = _WINDOW // 2
+        window = F.avg_pool2d(F.pad(grid_means, (reach, reach, reach, reach)), _WINDOW, stride=1)
+        sides = self.sides(window)
+        both_there = F.relu6(self.share(sides)) * F.relu6(self.other_share(sides))
+        cells = upsample(self.cells(torch.cat([sides, both_there], dim=1)), COLOUR_STRIDE)
+
+        contrast, trust = self.contrast(cells), self.trust(cells)
+        offset = image_lr - self.background(cells)
+        squared = self.squared(contrast * contrast)
+        # The same in three channels: a product of three with one would move a few bytes at a time.
+        alpha = sixth(self.sum(contrast * offset / squared))
+        residual = offset - alpha * contrast
+        misfit = trust * sixth(self.distance(residual * residual / squared))
+        return TwoColour(mask_lr + trust * (self.first(alpha) - mask_lr), misfit, self.shown(cells))

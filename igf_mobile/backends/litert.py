@@ -36,13 +36,13 @@ from igf_mobile.observers import ranges_for
 _NETWORK = r"Hourglass_hourglass"
 """Part of the name of every operator of the network proper; the rest of the graph stays float."""
 
-_EDGE = r"WideJoined_head;\d*;$"
+_EDGE = r"Joined\w*_head;\d*;$"
 """The addition that brings the corrections back to the float part; a scope ends in `;`."""
 
 _WHOLE = _NETWORK + r";\d*;$"
 """What the network computes by itself, in none of its modules: of reshapes, the mask's on its way to be averaged."""
 
-_FIXED = r"BlockGenerator_model/(?!.*Hourglass_hourglass)"
+_FIXED = r"BlockApply_apply_coefficients/(?!.*Hourglass_hourglass)"
 """Convolutions with constant kernels, whose weights are exact in float16."""
 
 _METADATA_PREFIX = "igf."

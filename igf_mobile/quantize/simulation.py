@@ -75,6 +75,6 @@ class Simulation:
         self._network.choose({name.removeprefix(_PREFIX): precision for name, precision in layers.items()})
         mattes = []
         for guidance, weak_mask, start in self._starts:
-            coefficients = self._model.corrected(start, self._network(guidance, weak_mask, start))
+            coefficients = self._model.correction(start, self._network(guidance, weak_mask, start))
             mattes.append(unit_clamp(apply_coefficients(coefficients, guidance)).numpy())
         return mattes
