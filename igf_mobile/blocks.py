@@ -1,10 +1,10 @@
-"""The generator as XNNPACK runs it fastest: full resolution only as rows of the pictures' own bytes.
+"""The generator as XNNPACK runs it fastest: full resolution only as the pictures' own bytes, in other shapes.
 
-The same function as `model.Generator`, and the same weights. A row of a picture (1,H,W,C) is a row of four
-neighbours each, (1,H,W/4,4C), without a byte moved; XNNPACK copies the pictures once to look at them so, and all that
-touches their pixels shares that copy: the stem is a convolution of 4 x 1 such pixels, block means are a pooling and a
-product, and alpha = A * I + B has its coefficients upsampled first across, by a convolution to the 4 phases of a
-block, and then down, by resizing pictures one pixel wide whose channels are whole rows.
+The same function as `model.Generator`, and the same weights. A row of a picture (1,H,W,C) is a column of so many
+channels, (1,C W,H,1), or a row of four neighbours each, (1,4C,H,W/4), without a byte moved; block means are a pooling
+over whole rows and a product, the stem sees the mask as rows, and alpha = A * I + B has its coefficients upsampled
+first across, by a convolution to the 4 phases of a block, and then down, by resizing pictures one pixel wide whose
+channels are whole rows.
 """
 
 import torch
@@ -18,15 +18,15 @@ from igf_mobile.two_colour import COEFFICIENT_STRIDE, sixth
 from igf_mobile.wide import CHANNELS, WideJoined, from_rows, repeated, to_rows, wide
 
 PIXELS = 4
-"""In a row: the side of the stem's kernel and of a block of coefficients."""
+"""Side of a block of coefficients and of the stem's kernel."""
 
 _AT_ONCE = 16
 """Pixels whose alpha one product sums."""
 
 
-def rows(picture: Tensor) -> Tensor:
-    """(1,H,W,C) -> (1,4C,H,W/4)."""
-    return to_rows(picture, PIXELS)
+def _column(picture: Tensor) -> Tensor:
+    """(1,H,W,C) -> (1,C W,H,1), one pixel wide."""
+    return to_rows(picture, picture.shape[2])
 
 
 def upsampling_phases() -> Tensor:
@@ -40,17 +40,20 @@ def upsampling_phases() -> Tensor:
 
 
 class BlockMeans(nn.Module):
-    """Means of blocks of 4 x 4 pixels."""
+    """Means of blocks of 4 x 4 pixels of guidance and weak mask."""
 
-    def __init__(self, channels: int) -> None:
-        """Of pictures of so many channels."""
+    def __init__(self) -> None:
         super().__init__()
-        self.across = Matrix((torch.eye(channels) / COEFFICIENT_STRIDE).repeat(1, COEFFICIENT_STRIDE))
+        means = (torch.eye(4) / PIXELS).repeat(1, 1, PIXELS).reshape(4, PIXELS, 4)
+        self.image = Matrix(means[:, :, :3].flatten(1))
+        self.mask = Matrix(means[:, :, 3:].flatten(1))
 
-    def forward(self, picture: Tensor) -> Tensor:
-        """A picture as (1,4C,H,W/4) -> (1,C,H/4,W/4)."""
-        mean: Tensor = self.across(F.avg_pool2d(picture, (PIXELS, 1), stride=(PIXELS, 1)))
-        return mean
+    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Pictures as (1,3 W,H,1) and (1,W,H,1) -> (1,4,H/4,W/4), the mask's last."""
+        rows = (F.avg_pool2d(x, (PIXELS, 1), stride=(PIXELS, 1)) for x in (image, mask))
+        image, mask = (to_rows(from_rows(x, channels), PIXELS) for x, channels in zip(rows, (3, 1), strict=True))
+        means: Tensor = self.image(image) + self.mask(mask)
+        return means
 
 
 class BlockApply(nn.Module):
@@ -66,11 +69,11 @@ class BlockApply(nn.Module):
         self.sum = Matrix(6.0 * torch.eye(_AT_ONCE).repeat_interleave(3, dim=1))
 
     def forward(self, coefficients: Tensor, image: Tensor) -> Tensor:
-        """(1,4,H/4,W/4), the guidance as (1,12,H,W/4) -> (1,H,W,1)."""
+        """(1,4,H/4,W/4), the guidance as (1,3 W,H,1) -> (1,H,W,1)."""
         slope, offset = _with_border(coefficients)
-        product = _upsampled_down(self.slope(slope)) * image
-        total = self.sum(to_rows(product.permute(0, 2, 3, 1), _AT_ONCE // PIXELS))
-        return sixth(from_rows(total, 1) + from_rows(_upsampled_down(self.offset(offset)), 1))
+        product = from_rows(_upsampled_down(self.slope(slope)) * image, 3)
+        alpha = from_rows(self.sum(to_rows(product, _AT_ONCE)), 1)
+        return sixth(alpha + from_rows(_upsampled_down(self.offset(offset)), 1))
 
 
 def _with_border(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,15 +89,13 @@ def _with_border(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _upsampled_down(x: Tensor) -> Tensor:
-    """(1,4C,h,w) -> (1,4C,4h,w): phases across, which lie as they should, and bilinear down."""
-    channels, width = x.shape[1], x.shape[3]
-    column = to_rows(from_rows(x, channels), width)
-    down = F.interpolate(column, scale_factor=(COEFFICIENT_STRIDE, 1), mode="bilinear", align_corners=False)
-    return from_rows(down, channels).permute(0, 3, 1, 2)
+    """(1,4C,h,w) -> (1,4C w,4h,1): phases across, which lie as they should, and bilinear down."""
+    column = to_rows(from_rows(x, x.shape[1]), x.shape[3])
+    return F.interpolate(column, scale_factor=(COEFFICIENT_STRIDE, 1), mode="bilinear", align_corners=False)
 
 
 class RowConv(nn.Conv2d):
-    """A convolution of 4 x 4 pixels with stride 4 as one of 4 x 1 rows."""
+    """A convolution of 4 x 4 pixels with stride 4 as one of 4 x 1 rows: for one channel twice as fast, for three not."""
 
     def __init__(self, convolution: nn.Conv2d) -> None:
         weight = convolution.weight.detach().permute(0, 3, 1, 2).flatten(1, 2)[..., None]
@@ -104,15 +105,19 @@ class RowConv(nn.Conv2d):
         if convolution.bias is not None:
             self.bias = nn.Parameter(convolution.bias.detach().clone())
 
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  as torch calls it
+        """(1,1,H,W) -> (1,outputs,H/4,W/4). It looks at the picture as rows by itself: in int8, of bytes."""
+        return super().forward(to_rows(input.permute(0, 2, 3, 1), PIXELS))
+
 
 def for_xnnpack(hourglass: Hourglass, widened: bool = False) -> Hourglass:
-    """Put in the stem on rows, and an attention map for each channel that it weighs; in place.
+    """Put in the mask's stem on rows, and an attention map for each channel that it weighs; in place.
 
     Args:
         hourglass: without batch norms.
         widened: also the wide forms (`wide.py`) of what has fewer than `CHANNELS` outputs.
     """
-    hourglass.stem.parts = nn.ModuleList(RowConv(part) for part in hourglass.stem.parts)  # type: ignore[arg-type]
+    hourglass.stem.parts[1] = RowConv(hourglass.stem.parts[1])  # type: ignore[arg-type]
     weighed = hourglass.shortcut_8[0]
     assert isinstance(weighed, nn.Conv2d)
     hourglass.attention[0] = repeated(hourglass.attention[0], weighed.out_channels)
@@ -137,21 +142,22 @@ class BlockGenerator(nn.Module):
         super().__init__()
         self.closed_form, self.correction = folded.closed_form, folded.correction
         self.hourglass = for_xnnpack(folded.hourglass, widened)
-        self.image_means, self.mask_means = BlockMeans(3), BlockMeans(1)
+        self.means = BlockMeans()
         self.apply_coefficients = BlockApply()
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
         """(1,H,W,3), (1,H,W,1) -> (1,H,W,1), (1,H/4,W/4,4)."""
-        image = rows(guidance)
-        coefficients = self._coefficients(image, rows(weak_mask))
+        image = _column(guidance)
+        coefficients = self._coefficients(guidance, weak_mask, image)
         return self.apply_coefficients(coefficients, image), coefficients.permute(0, 2, 3, 1)
 
     def coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
         """(1,H,W,3), (1,H,W,1) -> (1,H/4,W/4,4)."""
-        return self._coefficients(rows(guidance), rows(weak_mask)).permute(0, 2, 3, 1)
+        return self._coefficients(guidance, weak_mask, _column(guidance)).permute(0, 2, 3, 1)
 
-    def _coefficients(self, image: Tensor, mask: Tensor) -> Tensor:
-        """(1,12,H,W/4), (1,4,H,W/4) -> (1,4,H/4,W/4)."""
-        start = self.closed_form(self.image_means(image), self.mask_means(mask))
-        coefficients: Tensor = self.correction(start, self.hourglass(image, mask, start))
+    def _coefficients(self, guidance: Tensor, weak_mask: Tensor, image: Tensor) -> Tensor:
+        """(1,H,W,3), (1,H,W,1), the first as a column -> (1,4,H/4,W/4)."""
+        start = self.closed_form(self.means(image, _column(weak_mask)))
+        pictures = (x.permute(0, 3, 1, 2) for x in (guidance, weak_mask))
+        coefficients: Tensor = self.correction(start, self.hourglass(*pictures, start))
         return coefficients

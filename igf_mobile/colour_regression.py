@@ -46,42 +46,38 @@ class ColourRegression(nn.Module):
         factors = torch.cat([-2.0 * scale * torch.eye(3), torch.zeros(3, 3)])
         self.factors = Matrix(factors, torch.tensor([0.0] * 3 + [scale] * 3))
         self.constant = total(3, scale=scale, plus=1.0)
-        # Of the votes for each side, and the mask; 6 times what `sixth` takes a sixth of.
-        self.inside = Matrix(torch.tensor([[12.0, 0.0, 12.0 * _TINY]]))
-        self.all = Matrix(torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([_TINY]))
-        self.support = Matrix(torch.tensor([[6.0, 6.0, 0.0]]))
 
-    def forward(self, image_lr: Tensor, mask_lr: Tensor, grid_means: Tensor) -> Tensor:
-        """Estimate.
+    def forward(self, quarter: Tensor, grid_means: Tensor) -> Tensor:
+        """Estimate at a quarter of the guidance's size, and average to an eighth.
 
         Args:
-            image_lr: (B,3,h,w) block means of the guidance at a quarter of its size, [0,1], h and w divisible by 8.
-            mask_lr: (B,1,h,w) of the weak mask.
+            quarter: (B,4,h,w) block means of the guidance and, last, of the weak mask, [0,1], h and w divisible by 8.
             grid_means: (B,8,h/4,w/4) of both, `two_colour.SideMeans`.
 
         Returns:
-            (B,2,h,w) in [0,1]: alpha, steepened by 2 around 1/2, the mask where no sample is near the colour; its
+            (B,2,h/2,w/2) in [0,1]: alpha, steepened by 2 around 1/2, the mask where no sample is near the colour; its
             support, the weight of the samples near the colour, 1 from a whole cell's on.
         """
         cells = F.avg_pool2d(grid_means, _GRID)
-        # Seen from the cell's mean colour: in float16 the difference of large squares would drown.
-        centre = _rows(self.centre(cells), 1)
+        centre = self.centre(cells)
         samples = _rows(_neighbours(self.samples(self.sides(cells))), 18)
-        keys = self.colour(samples) - centre
-        queries = _pixels(image_lr) - centre
+        # Seen from the cell's mean colour: in float16 the difference of large squares would drown.
+        keys = self.colour(samples) - _rows(centre, 1)
+        pixels, mask = torch.split(_pixels(quarter), [3, 1], dim=1)
+        pixels = pixels - centre.transpose(0, 1).reshape(1, 3, 1, -1)
+        queries = _by_cell(torch.cat([pixels, pixels * pixels], dim=1))
 
-        products = torch.bmm(
-            _flat(torch.cat([queries, queries * queries], dim=1)), _flat(self.factors(keys)).transpose(1, 2)
-        )
-        distance = products + _flat(self.constant(keys * keys)).transpose(1, 2)
+        distance = torch.bmm(_flat(self.factors(keys)), queries) + _flat(self.constant(keys * keys))
         # ExecuTorch's XNNPACK delegate takes no reciprocal.
         root = torch.rsqrt(distance)
         nearness = root * root
-        votes = torch.bmm(nearness * nearness, _flat(self.shares(samples)))
+        votes = torch.bmm(_flat(self.shares(samples)).transpose(1, 2), nearness * nearness)
 
-        votes = torch.cat([_from_pixels(votes, image_lr.shape), mask_lr], dim=1)
-        steep = self.inside(votes) / self.all(votes) - 3.0
-        return sixth(torch.cat([steep, self.support(votes)], dim=1))
+        inside, outside = torch.split(votes, 1, dim=1)
+        support = inside + outside
+        alpha = (inside + _TINY * _by_cell(mask)) / (support + _TINY)
+        # 6 times what they are, see `sixth`.
+        return _averaged(sixth(torch.cat([12.0 * alpha - 3.0, 6.0 * support], dim=1)), quarter.shape)
 
 
 def _rows(cells: Tensor, rows: int) -> Tensor:
@@ -96,18 +92,27 @@ def _flat(rows: Tensor) -> Tensor:
 
 
 def _pixels(x: Tensor) -> Tensor:
-    """(B,C,h,w) -> (1,C,N,64): those of each of N cells."""
-    batch, channels, height, width = x.shape
-    last = x.permute(0, 2, 3, 1).reshape(batch, height // CELL, CELL, width // CELL, CELL * channels)
-    cells = last.permute(0, 1, 3, 2, 4).reshape(1, -1, CELL * CELL, channels)
-    return cells.permute(0, 3, 1, 2)
+    """(B,4,h,w) -> (2,4,32,N): left and right pixels of the 2 x 2 of a drawn block, channel, pixel, cell."""
+    _, channels, height, width = x.shape
+    half = CELL // 2
+    # cell's row, block's, pixel's, cell's column, block's, pixel's with the channel: six axes are all that XNNPACK has
+    last = x.permute(0, 2, 3, 1).reshape(-1, half, 2, width // CELL, half, 2 * channels)
+    return last.permute(5, 2, 1, 4, 0, 3).reshape(2, channels, CELL * CELL // 2, -1)
 
 
-def _from_pixels(x: Tensor, shape: torch.Size) -> Tensor:
-    """(N,64,C) -> (B,C,h,w), h and w those of `shape`."""
+def _by_cell(pixels: Tensor) -> Tensor:
+    """(2,C,32,N) -> (N,C,64)."""
+    return pixels.permute(3, 1, 0, 2).reshape(pixels.shape[3], pixels.shape[1], -1)
+
+
+def _averaged(cells: Tensor, shape: torch.Size) -> Tensor:
+    """(N,C,64) of pixels of (B,4,h,w) -> (B,C,h/2,w/2), means of drawn blocks."""
     batch, _, height, width = shape
-    cells = x.reshape(batch, height // CELL, width // CELL, CELL, CELL * x.shape[2])
-    return cells.permute(0, 1, 3, 2, 4).reshape(batch, height, width, x.shape[2]).permute(0, 3, 1, 2)
+    half, channels = CELL // 2, cells.shape[1]
+    pixels = cells.reshape(1, -1, 4, half * half).permute(0, 3, 1, 2)
+    means = F.avg_pool2d(pixels, (1, 4)).permute(0, 2, 3, 1)
+    grid = means.reshape(batch, height // CELL, width // CELL, channels, half, half)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, channels, height // 2, width // 2)
 
 
 def _neighbours(x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from igf_mobile.hourglass import Hourglass
 from igf_mobile.matrix import Matrix, pick, total
 from igf_mobile.refit import Refit
 from igf_mobile.start import ClosedForm, Start
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE, channel_sum, sixth, upsample
+from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE, channel_sum, joined, sixth, upsample
 
 STRIDE = 32
 """Height and width must be multiples of this: five stride-2 convolutions."""
@@ -86,6 +86,7 @@ class Correction(nn.Module):
             self._make()
 
     def _make(self) -> None:
+        # 6 times what they are, see `two_colour.sixth`.
         self.start = Matrix(torch.tensor([[3.0, 0.0, 3.0, 0.0]]))
         self.draw = pick([0], of=4, scale=6.0)
 
@@ -135,7 +136,7 @@ class RefitCorrection(Correction):
         mixed = drawn + self.trust(corrections) * (fitted - drawn)
         alpha = self.unit(6.0 * STEEPNESS * mixed + self.late(corrections))
         slope = self.gain(corrections) * slope
-        return _quarter(torch.cat([slope, alpha - self.product(slope * start.image)], dim=1))
+        return _quarter(joined(slope, alpha - self.product(slope * start.image)))
 
 
 class DirectCorrection(Correction):
@@ -195,8 +196,8 @@ class Generator(nn.Module):
             guidance: (B,3,H,W) in [0,1], H and W divisible by 32.
             weak_mask: (B,1,H,W) in [0,1].
         """
-        means = (nn.functional.avg_pool2d(x, COEFFICIENT_STRIDE) for x in (guidance, weak_mask))
-        start: Start = self.closed_form(*means)
+        both = torch.cat([guidance, weak_mask], dim=1)
+        start: Start = self.closed_form(nn.functional.avg_pool2d(both, COEFFICIENT_STRIDE))
         coefficients: Tensor = self.correction(start, self.hourglass(guidance, weak_mask, start))
         return coefficients
 

@@ -14,7 +14,7 @@ from torch.fx import GraphModule, Node
 
 from igf_mobile.checkpoint import weights_sha256
 from igf_mobile.errors import IgfError
-from igf_mobile.graph import ExportGraph, Layout, fold_batch_norms
+from igf_mobile.graph import ExportGraph, fold_batch_norms
 from igf_mobile.model import Generator
 from igf_mobile.ranges import HIGHEST, LOGISTIC, LOWEST, Range, Ranges, off_grid, widened
 from igf_mobile.sites import Sites, Tap, activation_sites, network_inputs, trace
@@ -156,10 +156,10 @@ def block_site_tensors(
 ) -> dict[str, list[FloatArray]]:
     """All tensors (1,C,h,w) of each site for one input, as the block form has them."""
     blocks = ExportGraph(model, "NHWC").model
-    graph = trace(blocks.hourglass, "NHWC")
+    graph = trace(blocks.hourglass, (guidance.shape[2], guidance.shape[3]))
     sites = activation_sites(graph, "")
     tensors: dict[str, list[FloatArray]] = {site: [] for site in sites.writer}
-    for node, value in _run(graph, sites.of, guidance, weak_mask, "NHWC").items():
+    for node, value in _run(graph, sites.of, guidance, weak_mask).items():
         tensors[sites.of[node]].append(value)
     return tensors
 
@@ -170,7 +170,6 @@ def _run(
     wanted: Container[Node],
     guidance: FloatArray,
     weak_mask: FloatArray,
-    layout: Layout = "NCHW",
 ) -> dict[Node, FloatArray]:
     kept: dict[Node, FloatArray] = {}
 
@@ -180,5 +179,5 @@ def _run(
         return value
 
     image, mask = (torch.from_numpy(np.ascontiguousarray(x)) for x in (guidance, weak_mask))
-    Tap(graph, keep).run(*network_inputs(image, mask, layout))
+    Tap(graph, keep).run(*network_inputs(image, mask))
     return kept

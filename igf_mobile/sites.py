@@ -20,8 +20,6 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Interpreter, Node
 from torch.nn.functional import avg_pool2d
 
-from igf_mobile.blocks import rows
-from igf_mobile.graph import Layout
 from igf_mobile.start import ClosedForm, Start
 from igf_mobile.two_colour import COEFFICIENT_STRIDE
 
@@ -146,27 +144,17 @@ class Tap(Interpreter):
         return self.function(n, value) if isinstance(value, Tensor) else value
 
 
-def network_inputs(
-    guidance: Tensor, weak_mask: Tensor, layout: Layout = "NCHW"
-) -> tuple[Tensor, Tensor, Start]:
-    """What the Hourglass of `ExportGraph(model, layout)` is called with.
-
-    Args:
-        guidance: (1,3,H,W).
-        weak_mask: (1,1,H,W).
-        layout: NHWC for the block form.
-    """
-    start = ClosedForm()(*(avg_pool2d(x, COEFFICIENT_STRIDE) for x in (guidance, weak_mask)))
-    if layout == "NHWC":
-        guidance, weak_mask = (rows(x.permute(0, 2, 3, 1).contiguous()) for x in (guidance, weak_mask))
+def network_inputs(guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor, Start]:
+    """What the Hourglass is called with for (1,3,H,W) and (1,1,H,W)."""
+    start = ClosedForm()(avg_pool2d(torch.cat([guidance, weak_mask], dim=1), COEFFICIENT_STRIDE))
     return guidance, weak_mask, start
 
 
-def trace(network: nn.Module, layout: Layout = "NCHW") -> GraphModule:
+def trace(network: nn.Module, size: tuple[int, int] = (64, 64)) -> GraphModule:
     """The graph of a `Hourglass` without batch norms, with parameters of its own.
 
-    As a `Tap` it takes pictures of any size (H, W).
+    As a `Tap` that of a `Generator` takes pictures of any size (H, W), that of the block form those of `size` alone.
     """
-    inputs = network_inputs(torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64), layout)
+    inputs = network_inputs(torch.rand(1, 3, *size), torch.rand(1, 1, *size))
     graph: GraphModule = torch.export.export(copy.deepcopy(network), inputs).module(check_guards=False)
     return graph

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from igf_mobile.colour_regression import ColourRegression
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE, SideMeans, TwoColourFit
+from igf_mobile.matrix import pick
+from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE, SideMeans, TwoColourFit, joined
 
 ESTIMATES = 4
 """Channels of `Start.estimates`."""
@@ -41,22 +42,21 @@ class ClosedForm(nn.Module):
         with torch.device("cpu"):
             self.side_means = SideMeans()
             self.two_colour, self.regression = TwoColourFit(), ColourRegression()
+            self.image, self.mask = pick(range(3), of=4), pick([3], of=4)
 
-    def forward(self, image_quarter: Tensor, mask_quarter: Tensor) -> Start:
+    def forward(self, quarter: Tensor) -> Start:
         """Estimate.
 
-        The colour regression knows finer blocks: of 8 x 8 pixels, whose colours mix hair with what is behind, its
+        The colour regression sees finer blocks: of 8 x 8 pixels, whose colours mix hair with what is behind it, its
         squared error is half as much again.
 
         Args:
-            image_quarter: (B,3,H/4,W/4) block means of the guidance, [0,1], H and W divisible by 32.
-            mask_quarter: (B,1,H/4,W/4) block means of the weak mask, [0,1].
+            quarter: (B,4,H/4,W/4) block means of the guidance and, last, of the weak mask, [0,1], H and W divisible by
+                32.
         """
-        factor = DRAWN_STRIDE // COEFFICIENT_STRIDE
-        image_lr, mask_lr = F.avg_pool2d(image_quarter, factor), F.avg_pool2d(mask_quarter, factor)
-        means = self.side_means(image_lr, mask_lr)
-        two = self.two_colour(image_lr, mask_lr, means)
-        regression = F.avg_pool2d(self.regression(image_quarter, mask_quarter, means), factor)
-        estimates = torch.cat([two.alpha_lr, two.misfit, regression], dim=1)
-        evidence = torch.cat([image_lr, estimates], dim=1)
-        return Start(image_lr, mask_lr, two.contrast, estimates, evidence)
+        both = F.avg_pool2d(quarter, DRAWN_STRIDE // COEFFICIENT_STRIDE)
+        image, mask = self.image(both), self.mask(both)
+        means = self.side_means(both)
+        two = self.two_colour(image, mask, means)
+        estimates = joined(two.alpha_lr, two.misfit, self.regression(quarter, means))
+        return Start(image, mask, two.contrast, estimates, joined(image, estimates))

@@ -74,6 +74,12 @@ def upsample(x: Tensor, factor: int) -> Tensor:
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
+def joined(*xs: Tensor) -> Tensor:
+    """Concatenated channels, as planes: with the channels last a concatenation moves a few bytes at a time."""
+    joined = torch.cat([x.flatten(2) for x in xs], dim=1)
+    return joined.reshape(*joined.shape[:2], *xs[0].shape[2:])
+
+
 class SideMeans(nn.Module):
     """Means over the cells of the colour grid, of each side of the mask: its colour times its share, its share."""
 
@@ -88,14 +94,12 @@ class SideMeans(nn.Module):
             torch.cat([inside, nothing, outside, nothing]), torch.tensor([0.0] * 3 + [1.0] * 5)
         )
 
-    def forward(self, image_lr: Tensor, mask_lr: Tensor) -> Tensor:
+    def forward(self, both: Tensor) -> Tensor:
         """(B,8,h/2,w/2): three of the masked colour, its share, and of the unmasked colour.
 
         Args:
-            image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 2.
-            mask_lr: (B,1,h,w) block means of the weak mask, [0,1].
+            both: (B,4,h,w) block means of the guidance and, last, of the weak mask, [0,1], h and w divisible by 2.
         """
-        both = torch.cat([image_lr, mask_lr], dim=1)
         return F.avg_pool2d(self.left(both) * self.right(both), COLOUR_STRIDE)
 
 

@@ -54,7 +54,7 @@ class SharedGrids:
         if layout not in self._rows:
             hourglass = ExportGraph(self._model, layout).model.hourglass
             assert isinstance(hourglass, nn.Module)
-            graph = trace(hourglass, layout)
+            graph = trace(hourglass)
             sites = activation_sites(graph, "")
             rows = self._rows[layout] = {}
             for node in graph.graph.nodes:
