@@ -20,7 +20,7 @@ from igf_mobile.wide import CHANNELS, WideJoined, from_rows, repeated, to_rows, 
 PIXELS = 4
 """Side of a block of coefficients and of the stem's kernel."""
 
-_AT_ONCE = 16
+_AT_ONCE = 4
 """Pixels whose alpha one product sums."""
 
 

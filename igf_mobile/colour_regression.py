@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from igf_mobile.matrix import Matrix, pick, total
-from igf_mobile.two_colour import Sides, sixth
+from igf_mobile.two_colour import Sides
 
 CELL = 8
 """Side of a cell in blocks of 4 pixels; three cells are 96 pixels, more than a bad mask's reach."""
@@ -76,8 +76,9 @@ class ColourRegression(nn.Module):
         inside, outside = torch.split(votes, 1, dim=1)
         support = inside + outside
         alpha = (inside + _TINY * _by_cell(mask)) / (support + _TINY)
-        # 6 times what they are, see `sixth`.
-        return _averaged(sixth(torch.cat([12.0 * alpha - 3.0, 6.0 * support], dim=1)), quarter.shape)
+        # As `sixth`: cut one by one, so that each cut is part of the operator before it.
+        both = torch.cat([F.relu6(12.0 * alpha - 3.0), F.relu6(6.0 * support)], dim=1) * (1.0 / 6.0)
+        return _averaged(both, quarter.shape)
 
 
 def _rows(cells: Tensor, rows: int) -> Tensor:

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from igf_mobile.hourglass import Hourglass
-from igf_mobile.matrix import Matrix, pick, total
+from igf_mobile.matrix import pick, total
 from igf_mobile.refit import Refit
 from igf_mobile.start import ClosedForm, Start
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE, channel_sum, joined, sixth, upsample
+from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE, channel_sum, sixth, upsample
 
 STRIDE = 32
 """Height and width must be multiples of this: five stride-2 convolutions."""
@@ -86,8 +86,7 @@ class Correction(nn.Module):
             self._make()
 
     def _make(self) -> None:
-        # 6 times what they are, see `two_colour.sixth`.
-        self.start = Matrix(torch.tensor([[3.0, 0.0, 3.0, 0.0]]))
+        # 6 times what it is, see `two_colour.sixth`.
         self.draw = pick([0], of=4, scale=6.0)
 
     def unit(self, x: Tensor) -> Tensor:
@@ -99,7 +98,7 @@ class Correction(nn.Module):
 
     def drawn(self, start: Start, corrections: Tensor) -> Tensor:
         """(B,1,h,w) alpha as the network draws it: the mean of the start's two, corrected."""
-        return self.unit(self.start(start.estimates) + self.draw(corrections))
+        return self.unit(start.alpha6 + self.draw(corrections))
 
     def forward(self, start: Start, corrections: Tensor) -> Tensor:
         """Corrections (B,4,h,w) -> A and B (B,4,2h,2w)."""
@@ -122,21 +121,23 @@ class RefitCorrection(Correction):
         super()._make()
         self.refit = Refit()
         self.trust = pick([1], of=4, plus=_TRUST)
-        self.gain = pick([2] * 3, of=4, scale=STEEPNESS, plus=STEEPNESS)
+        self.gain = pick([2], of=4, scale=STEEPNESS, plus=STEEPNESS)
+        self.gains = pick([2] * 3, of=4, scale=STEEPNESS, plus=STEEPNESS)
         self.late = pick([3], of=4, scale=6.0, plus=6.0 * (0.5 - 0.5 * STEEPNESS))
         self.slope, self.offset = pick(range(3), of=4), pick([3], of=4)
-        self.fitted, self.product = total(3), total(3)
+        self.product = total(3)
 
     def forward(self, start: Start, corrections: Tensor) -> Tensor:
         """As `Correction`."""
         drawn = self.drawn(start, corrections)
         fit = self.refit(drawn, start.image)
         slope = self.slope(fit)
-        fitted = self.fitted(slope * start.image) + self.offset(fit)
+        product = self.product(slope * start.image)
+        fitted = product + self.offset(fit)
         mixed = drawn + self.trust(corrections) * (fitted - drawn)
         alpha = self.unit(6.0 * STEEPNESS * mixed + self.late(corrections))
-        slope = self.gain(corrections) * slope
-        return _quarter(joined(slope, alpha - self.product(slope * start.image)))
+        offset = alpha - self.gain(corrections) * product
+        return _quarter(torch.cat([self.gains(corrections) * slope, offset], dim=1))
 
 
 class DirectCorrection(Correction):

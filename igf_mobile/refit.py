@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from igf_mobile.matrix import Matrix, pick, total
-from igf_mobile.two_colour import joined, upsample
+from igf_mobile.two_colour import upsample
 
 _CELL = 2
 """Drawn blocks per side of a cell of the grid."""
@@ -103,7 +103,7 @@ class Refit(nn.Module):
 
     def _moments(self, alpha_lr: Tensor, image_lr: Tensor) -> Tensor:
         """(B,13,h/2,w/2): means over windows of the pairs' products, of red, green, blue and of alpha."""
-        both = joined(image_lr, alpha_lr)
+        both = torch.cat([image_lr, alpha_lr], dim=1)
         grid = F.avg_pool2d(self.left(both) * self.right(both), _CELL)
         reach = _WINDOW // 2
         return F.avg_pool2d(grid, _WINDOW, stride=1, padding=reach, count_include_pad=False)

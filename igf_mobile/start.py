@@ -22,13 +22,15 @@ class Start(NamedTuple):
 
     image: Tensor
     """(B,3,h,w) block means of the guidance, [0,1]."""
+    alpha6: Tensor
+    """(B,1,h,w) 6 times the mean of the two estimates of alpha, [0,6]: see `two_colour.sixth`."""
     mask_lr: Tensor
     """(B,1,h,w) block means of the weak mask, [0,1]."""
     contrast: Tensor
     """(B,3,h,w) foreground minus background colour, from [-1,1] to [0,1]."""
     estimates: Tensor
     """(B,4,h,w) in [0,1]: alpha of the two-colour model, its misfit, alpha of the colour regression, its
-    support. The matte starts from the mean of the two alphas."""
+    support."""
     evidence: Tensor
     """(B,7,h,w) in [0,1]: the block means of the guidance, then the estimates."""
 
@@ -58,5 +60,7 @@ class ClosedForm(nn.Module):
         image, mask = self.image(both), self.mask(both)
         means = self.side_means(both)
         two = self.two_colour(image, mask, means)
-        estimates = joined(two.alpha_lr, two.misfit, self.regression(quarter, means))
-        return Start(image, mask, two.contrast, estimates, joined(image, estimates))
+        regression = self.regression(quarter, means)
+        alpha6 = 3.0 * (two.alpha_lr + regression[:, :1])
+        estimates = joined(two.alpha_lr, two.misfit, regression)
+        return Start(image, alpha6, mask, two.contrast, estimates, joined(image, estimates))

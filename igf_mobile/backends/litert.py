@@ -27,7 +27,7 @@ from igf_mobile.backends.base import (
 from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
-from igf_mobile.flatbuffer_sharing import SharingBuilder
+from igf_mobile.tflite_pack import drop_repeats, pack
 from igf_mobile.graph import ExportGraph
 from igf_mobile.layers import layer_weights
 from igf_mobile.model import Generator
@@ -41,9 +41,6 @@ _EDGE = r"Joined\w*_head;\d*;$"
 
 _WHOLE = _NETWORK + r";\d*;$"
 """What the network computes by itself, in none of its modules: of reshapes, the mask's on its way to be averaged."""
-
-_FIXED = r"BlockApply_apply_coefficients/(?!.*Hourglass_hourglass)"
-"""Convolutions with constant kernels, whose weights are exact in float16."""
 
 _METADATA_PREFIX = "igf."
 
@@ -133,7 +130,7 @@ def _quantized(
 ) -> bytes:
     from ai_edge_quantizer import quantizer
 
-    tool = quantizer.Quantizer(bytearray(content), _half(_FIXED) + rules)
+    tool = quantizer.Quantizer(bytearray(content), rules)
     if not tool.need_calibration:
         return bytes(tool.quantize().quantized_model)
     ranges = tflite_ranges.tensor_ranges(content, model, ranges_for(model, calibration))
@@ -156,6 +153,7 @@ def _finish(content: bytes, metadata: Mapping[str, str], outputs: Sequence[str])
     (signature,) = tree.signatureDefs
     for entry in (*signature.inputs, *signature.outputs):
         entry.name = graph.tensors[entry.tensorIndex].name
+    drop_repeats(tree)
     graph.name = "igf"
     tree.description = metadata.get("name", "igf")
     for key, value in sorted(metadata.items()):
@@ -165,13 +163,6 @@ def _finish(content: bytes, metadata: Mapping[str, str], outputs: Sequence[str])
         tree.buffers.append(buffer)
         tree.metadata.append(entry)
     return pack(tree)
-
-
-def pack(tree: Any) -> bytes:
-    """A `ModelT` as a file, what is equal in it (shapes, scales, options) written once."""
-    builder = SharingBuilder()
-    builder.Finish(tree.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 def read_metadata(path: Path) -> dict[str, str]:
