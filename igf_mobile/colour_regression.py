@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from igf_mobile.matrix import Matrix, pick, total
-from igf_mobile.two_colour import Sides
+from igf_mobile.two_colour import Sides, padded
 
 CELL = 8
 """Side of a cell in blocks of 4 pixels; three cells are 96 pixels, more than a bad mask's reach."""
@@ -119,7 +119,7 @@ def _averaged(cells: Tensor, shape: torch.Size) -> Tensor:
 def _neighbours(x: Tensor) -> Tensor:
     """(B,C,r,c) -> (B,9C,r,c): each cell's 3 x 3 surroundings, zeros beyond the border."""
     rows, columns = x.shape[2:]
-    padded = F.pad(x, (1, 1, 1, 1))
+    around = padded(x, 1).permute(0, 2, 3, 1)
     # XNNPACK concatenates at most five tensors.
-    across = torch.cat([padded[:, :, :, i : i + columns] for i in range(3)], dim=1)
-    return torch.cat([across[:, :, i : i + rows] for i in range(3)], dim=1)
+    across = torch.cat([around[:, :, i : i + columns] for i in range(3)], dim=3)
+    return torch.cat([across[:, i : i + rows] for i in range(3)], dim=3).permute(0, 3, 1, 2)

@@ -75,15 +75,14 @@ class Refit(nn.Module):
         self.right = Matrix(torch.cat([basis[second], 0.0 * raw]), torch.cat([centre[second], torch.ones(4)]))
 
         self.products = Matrix(*_products())
+        self.means = pick(range(len(_PAIRS), len(_PAIRS) + 4), of=len(_PAIRS) + 4)
         first, second = (list(side) for side in zip(*_COVARIANCES, strict=True))
-        means = torch.cat([torch.zeros(4, len(_PAIRS)), basis], dim=1)
         kept = torch.tensor([_SQUARES_KEPT if i == j else 1.0 for i, j in _COVARIANCES])
-        self.first = Matrix(kept[:, None] * means[first], kept * centre[first])
-        self.second = Matrix(means[second], centre[second])
+        self.first = Matrix(kept[:, None] * basis[first], kept * centre[first])
+        self.second = Matrix(basis[second], centre[second])
 
         self.colours = Matrix(basis[:3, :3].T / basis[3, 3])
-        select = torch.cat([torch.zeros(4, len(_PAIRS)), raw], dim=1)
-        self.colour_means, self.alpha_mean = Matrix(select[:3]), Matrix(select[3:])
+        self.colour_means, self.alpha_mean = pick(range(3), of=4), pick([3], of=4)
         self.along = Matrix(torch.ones(1, 3))
 
     def forward(self, alpha_lr: Tensor, image_lr: Tensor) -> Tensor:
@@ -97,8 +96,9 @@ class Refit(nn.Module):
             (B,4,h,w) A, then B, bilinear between cells.
         """
         moments = self._moments(alpha_lr, image_lr)
-        slope = self.colours(self.solver(*self._covariances(moments)))
-        offset = self.alpha_mean(moments) - self.along(slope * self.colour_means(moments))
+        means = self.means(moments)
+        slope = self.colours(self.solver(*self._covariances(moments, means)))
+        offset = self.alpha_mean(means) - self.along(slope * self.colour_means(means))
         return upsample(torch.cat([slope, offset], dim=1), _CELL)
 
     def _moments(self, alpha_lr: Tensor, image_lr: Tensor) -> Tensor:
@@ -108,9 +108,9 @@ class Refit(nn.Module):
         reach = _WINDOW // 2
         return F.avg_pool2d(grid, _WINDOW, stride=1, padding=reach, count_include_pad=False)
 
-    def _covariances(self, moments: Tensor) -> tuple[Tensor, Tensor]:
+    def _covariances(self, moments: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
         """Of the basis's colours (B,9,h/2,w/2), row by row, and of each with alpha (B,3,h/2,w/2)."""
-        covariances = self.products(moments) - self.first(moments) * self.second(moments)
+        covariances = self.products(moments) - self.first(means) * self.second(means)
         square, target = torch.split(covariances, [9, 3], dim=1)
         return square, target
 

@@ -74,6 +74,12 @@ def upsample(x: Tensor, factor: int) -> Tensor:
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
+def padded(x: Tensor, reach: int) -> Tensor:
+    """Zeros around it, (B,C,h,w) -> (B,C,h+2 reach,w+2 reach); written so that no converter moves the channels first."""
+    last = F.pad(x.permute(0, 2, 3, 1), (0, 0, reach, reach, reach, reach))
+    return last.permute(0, 3, 1, 2)
+
+
 def joined(*xs: Tensor) -> Tensor:
     """Concatenated channels, as planes: with the channels last a concatenation moves a few bytes at a time."""
     joined = torch.cat([x.flatten(2) for x in xs], dim=1)
@@ -147,8 +153,7 @@ class TwoColourFit(nn.Module):
         """
         # Padded apart: XNNPACK's average pooling takes no padding that counts. The window's area with the zeros
         # counted out is not needed: it cancels in F and G.
-        reach = _WINDOW // 2
-        window = F.avg_pool2d(F.pad(grid_means, (reach, reach, reach, reach)), _WINDOW, stride=1)
+        window = F.avg_pool2d(padded(grid_means, _WINDOW // 2), _WINDOW, stride=1)
         sides = self.sides(window)
         both_there = F.relu6(self.share(sides)) * F.relu6(self.other_share(sides))
         cells = upsample(self.cells(torch.cat([sides, both_there], dim=1)), COLOUR_STRIDE)
