@@ -41,10 +41,10 @@ class ColourRegression(nn.Module):
         self.samples = Matrix(torch.cat([eye[:4], nothing, eye[4:7], nothing, eye[7:]]))
         self.centre = Matrix(eye[:3] + eye[4:7])
         self.colour, self.shares = pick(range(3), of=5), pick([3, 4], of=5)
-        # 1 + |q - k|^2 / sigma^2 = (-2 k, 1, 1, 1) / sigma^2 . (q, q^2) + (|k|^2 / sigma^2 + 1)
+        # 1 + |q - k|^2 / sigma^2 = (-2 k, 1, 1, 1, 0) / sigma^2 . (q, q^2, mask) + (|k|^2 / sigma^2 + 1)
         scale = _INVERSE_VARIANCE
-        factors = torch.cat([-2.0 * scale * torch.eye(3), torch.zeros(3, 3)])
-        self.factors = Matrix(factors, torch.tensor([0.0] * 3 + [scale] * 3))
+        factors = torch.cat([-2.0 * scale * torch.eye(3), torch.zeros(4, 3)])
+        self.factors = Matrix(factors, torch.tensor([0.0] * 3 + [scale] * 3 + [0.0]))
         self.constant = total(3, scale=scale, plus=1.0)
 
     def forward(self, quarter: Tensor, grid_means: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class ColourRegression(nn.Module):
         keys = self.colour(samples) - _rows(centre, 1)
         pixels, mask = torch.split(_pixels(quarter), [3, 1], dim=1)
         pixels = pixels - centre.transpose(0, 1).reshape(1, 3, 1, -1)
-        queries = _by_cell(torch.cat([pixels, pixels * pixels], dim=1))
+        queries = _by_cell(torch.cat([pixels, pixels * pixels, mask], dim=1))
 
         distance = torch.bmm(_flat(self.factors(keys)), queries) + _flat(self.constant(keys * keys))
         # ExecuTorch's XNNPACK delegate takes no reciprocal.
@@ -75,7 +75,7 @@ class ColourRegression(nn.Module):
 
         inside, outside = torch.split(votes, 1, dim=1)
         support = inside + outside
-        alpha = (inside + _TINY * _by_cell(mask)) / (support + _TINY)
+        alpha = (inside + _TINY * queries[:, 6:]) / (support + _TINY)
         # As `sixth`: cut one by one, so that each cut is part of the operator before it.
         both = torch.cat([F.relu6(12.0 * alpha - 3.0), F.relu6(6.0 * support)], dim=1) * (1.0 / 6.0)
         return _averaged(both, quarter.shape)

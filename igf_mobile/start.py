@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from igf_mobile.colour_regression import ColourRegression
 from igf_mobile.matrix import pick
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE, SideMeans, TwoColourFit, joined
+from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE, SideMeans, TwoColourFit
 
 ESTIMATES = 4
 """Channels of `Start.estimates`."""
@@ -62,5 +62,6 @@ class ClosedForm(nn.Module):
         two = self.two_colour(image, mask, means)
         regression = self.regression(quarter, means)
         alpha6 = 3.0 * (two.alpha_lr + regression[:, :1])
-        estimates = joined(two.alpha_lr, two.misfit, regression)
-        return Start(image, alpha6, mask, two.contrast, estimates, joined(image, estimates))
+        estimates = torch.cat([two.alpha_lr, two.misfit, regression], dim=1)
+        evidence = torch.cat([image, estimates], dim=1)
+        return Start(image, alpha6, mask, two.contrast, estimates, evidence)

@@ -80,12 +80,6 @@ def padded(x: Tensor, reach: int) -> Tensor:
     return last.permute(0, 3, 1, 2)
 
 
-def joined(*xs: Tensor) -> Tensor:
-    """Concatenated channels, as planes: with the channels last a concatenation moves a few bytes at a time."""
-    joined = torch.cat([x.flatten(2) for x in xs], dim=1)
-    return joined.reshape(*joined.shape[:2], *xs[0].shape[2:])
-
-
 class SideMeans(nn.Module):
     """Means over the cells of the colour grid, of each side of the mask: its colour times its share, its share."""
 

@@ -156,6 +156,7 @@ def _finish(content: bytes, metadata: Mapping[str, str], outputs: Sequence[str])
     drop_repeats(tree)
     graph.name = "igf"
     tree.description = metadata.get("name", "igf")
+    tree.metadata = [entry for entry in tree.metadata if entry.name == b"min_runtime_version"]
     for key, value in sorted(metadata.items()):
         buffer, entry = schema.BufferT(), schema.MetadataT()
         buffer.data = np.frombuffer(value.encode(), np.uint8)
