@@ -75,7 +75,6 @@ class Refit(nn.Module):
         self.right = Matrix(torch.cat([basis[second], 0.0 * raw]), torch.cat([centre[second], torch.ones(4)]))
 
         self.products = Matrix(*_products())
-        self.means = pick(range(len(_PAIRS), len(_PAIRS) + 4), of=len(_PAIRS) + 4)
         first, second = (list(side) for side in zip(*_COVARIANCES, strict=True))
         kept = torch.tensor([_SQUARES_KEPT if i == j else 1.0 for i, j in _COVARIANCES])
         self.first = Matrix(kept[:, None] * basis[first], kept * centre[first])
@@ -95,9 +94,8 @@ class Refit(nn.Module):
         Returns:
             (B,4,h,w) A, then B, bilinear between cells.
         """
-        moments = self._moments(alpha_lr, image_lr)
-        means = self.means(moments)
-        slope = self.colours(self.solver(*self._covariances(moments, means)))
+        products, means = torch.split(self._moments(alpha_lr, image_lr), [len(_PAIRS), 4], dim=1)
+        slope = self.colours(self.solver(*self._covariances(products, means)))
         offset = self.alpha_mean(means) - self.along(slope * self.colour_means(means))
         return upsample(torch.cat([slope, offset], dim=1), _CELL)
 
@@ -108,16 +106,16 @@ class Refit(nn.Module):
         reach = _WINDOW // 2
         return F.avg_pool2d(grid, _WINDOW, stride=1, padding=reach, count_include_pad=False)
 
-    def _covariances(self, moments: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
+    def _covariances(self, products: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
         """Of the basis's colours (B,9,h/2,w/2), row by row, and of each with alpha (B,3,h/2,w/2)."""
-        covariances = self.products(moments) - self.first(means) * self.second(means)
+        covariances = self.products(products) - self.first(means) * self.second(means)
         square, target = torch.split(covariances, [9, 3], dim=1)
         return square, target
 
 
 def _products() -> tuple[Tensor, Tensor]:
     """Which product's mean belongs to each covariance, and the ridge that is added."""
-    rows = torch.zeros(len(_COVARIANCES), len(_PAIRS) + 4)
+    rows = torch.zeros(len(_COVARIANCES), len(_PAIRS))
     for row, (i, j) in enumerate(_COVARIANCES):
         rows[row, _PAIRS.index((min(i, j), max(i, j)))] = 1.0
     return rows, torch.tensor([_RIDGE[i] if i == j else 0.0 for i, j in _COVARIANCES])

@@ -132,7 +132,7 @@ class TwoColourFit(nn.Module):
         self.cells = Matrix(torch.cat([eye[:3] - eye[4:7], eye[4:7], eye[8:] / 36.0]))
         self.contrast, self.background = pick(range(3), of=7), pick(range(3, 6), of=7)
         self.trust = pick([6], of=7)
-        self.shown = pick(range(3), of=7, scale=0.5, plus=0.5)
+        self.shown = pick(range(3), of=3, scale=0.5, plus=0.5)
         self.squared = total(3, 3, plus=_EPS)
         self.sum, self.distance = total(3, 3, scale=6.0), total(3, scale=6.0)
         self.first = pick([0], of=3)
@@ -159,4 +159,4 @@ class TwoColourFit(nn.Module):
         alpha = sixth(self.sum(contrast * offset / squared))
         residual = offset - alpha * contrast
         misfit = trust * sixth(self.distance(residual * residual / squared))
-        return TwoColour(mask_lr + trust * (self.first(alpha) - mask_lr), misfit, self.shown(cells))
+        return TwoColour(mask_lr + trust * (self.first(alpha) - mask_lr), misfit, self.shown(contrast))
