@@ -51,6 +51,7 @@ def _delegate(payload: bytes, named: Mapping[str, bytes]) -> bytes:
     graph = pte.xnn_graph(payload)
     buffers = pte.constants(payload, named)
     _halve(graph, buffers)
+    buffers = _once(graph, buffers)
     constants, places = bytearray(), {b"": 0}
     for data in buffers:
         if data not in places:
@@ -65,6 +66,40 @@ def _delegate(payload: bytes, named: Mapping[str, bytes]) -> bytes:
     end = start + len(flatbuffer) + -len(flatbuffer) % _ALIGNMENT
     header = _XNN_HEADER.pack(b"XH00", _XNN_HEADER.size, start, len(flatbuffer), end, len(constants))
     return (header.ljust(start, b"\0") + flatbuffer).ljust(end, b"\0") + bytes(constants)
+
+
+def _once(graph: dict[str, Any], buffers: list[bytes]) -> list[bytes]:
+    """Let the graph have each constant once, in place; the buffers that are left."""
+    kept, places = [b""], {b"": 0}
+    first: dict[str, int] = {}
+    stands_for: dict[int, int] = {}
+    values = []
+    for value in graph["xvalues"]:
+        union = value["xvalue_union"]
+        tensor = union.get("tensor_value", union)
+        if place := tensor.get("constant_buffer_idx", 0):
+            data = buffers[place]
+            if data not in places:
+                places[data] = len(kept)
+                kept.append(data)
+            tensor["constant_buffer_idx"] = places[data]
+            same = first.setdefault(repr({**value, "xvalue_union": _without_id(union)}), tensor["id_out"])
+            stands_for[tensor["id_out"]] = same
+            if same != tensor["id_out"]:
+                continue
+        values.append(value)
+    graph["xvalues"] = values
+    for node in graph["xnodes"]:
+        union = node["xnode_union"]
+        for name in [name for name in union if name.endswith("_id")]:
+            union[name] = stands_for.get(union[name], union[name])
+    return kept
+
+
+def _without_id(union: dict[str, Any]) -> dict[str, Any]:
+    if "tensor_value" in union:
+        return {**union, "tensor_value": _without_id(union["tensor_value"])}
+    return {name: value for name, value in union.items() if name != "id_out"}
 
 
 def _halve(graph: dict[str, Any], buffers: list[bytes]) -> None:
