@@ -11,17 +11,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from igf_mobile.hourglass import Hourglass, JoinedConv
+from igf_mobile.hourglass import Hourglass
 from igf_mobile.matrix import Constant, Matrix
 from igf_mobile.model import Generator
 from igf_mobile.two_colour import COEFFICIENT_STRIDE, sixth
-from igf_mobile.wide import CHANNELS, WideJoined, from_rows, repeated, to_rows, wide
 
 PIXELS = 4
 """Side of a block of coefficients and of the stem's kernel."""
 
 _AT_ONCE = 4
 """Pixels whose alpha one product sums."""
+
+
+def to_rows(x: Tensor, pixels: int) -> Tensor:
+    """(1,H,W,C) -> (1,pixels * C,H,W/pixels); channel C i + c is channel c of the i-th pixel of so many."""
+    _, height, width, channels = x.shape
+    return x.reshape(1, height, width // pixels, pixels * channels).permute(0, 3, 1, 2)
+
+
+def from_rows(x: Tensor, channels: int) -> Tensor:
+    """(1,pixels * C,H,W/pixels) -> (1,H,W,C), the inverse of `to_rows`."""
+    return x.permute(0, 2, 3, 1).reshape(1, x.shape[2], -1, channels)
 
 
 def _column(picture: Tensor) -> Tensor:
@@ -51,7 +61,9 @@ class BlockMeans(nn.Module):
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Pictures as (1,3 W,H,1) and (1,W,H,1) -> (1,4,H/4,W/4), the mask's last."""
         rows = (F.avg_pool2d(x, (PIXELS, 1), stride=(PIXELS, 1)) for x in (image, mask))
-        image, mask = (to_rows(from_rows(x, channels), PIXELS) for x, channels in zip(rows, (3, 1), strict=True))
+        image, mask = (
+            to_rows(from_rows(x, channels), PIXELS) for x, channels in zip(rows, (3, 1), strict=True)
+        )
         means: Tensor = self.image(image) + self.mask(mask)
         return means
 
@@ -95,7 +107,7 @@ def _upsampled_down(x: Tensor) -> Tensor:
 
 
 class RowConv(nn.Conv2d):
-    """A convolution of 4 x 4 pixels with stride 4 as one of 4 x 1 rows: for one channel twice as fast, for three not."""
+    """A convolution of 4 x 4 pixels with stride 4 as one of 4 x 1 rows, which for one channel is twice as fast."""
 
     def __init__(self, convolution: nn.Conv2d) -> None:
         weight = convolution.weight.detach().permute(0, 3, 1, 2).flatten(1, 2)[..., None]
@@ -110,23 +122,26 @@ class RowConv(nn.Conv2d):
         return super().forward(to_rows(input.permute(0, 2, 3, 1), PIXELS))
 
 
-def for_xnnpack(hourglass: Hourglass, widened: bool = False) -> Hourglass:
+def repeated(convolution: nn.Module, times: int) -> nn.Conv2d:
+    """Each output of a 1x1 convolution so many times: a product of 8 channels with 1 takes ten times one with 8."""
+    assert isinstance(convolution, nn.Conv2d)
+    result = nn.Conv2d(convolution.in_channels, times * convolution.out_channels, 1)
+    result.weight = nn.Parameter(convolution.weight.detach().repeat_interleave(times, dim=0))
+    assert convolution.bias is not None
+    result.bias = nn.Parameter(convolution.bias.detach().repeat_interleave(times))
+    return result
+
+
+def for_xnnpack(hourglass: Hourglass) -> Hourglass:
     """Put in the mask's stem on rows, and an attention map for each channel that it weighs; in place.
 
     Args:
         hourglass: without batch norms.
-        widened: also the wide forms (`wide.py`) of what has fewer than `CHANNELS` outputs.
     """
     hourglass.stem.parts[1] = RowConv(hourglass.stem.parts[1])  # type: ignore[arg-type]
     weighed = hourglass.shortcut_8[0]
     assert isinstance(weighed, nn.Conv2d)
     hourglass.attention[0] = repeated(hourglass.attention[0], weighed.out_channels)
-    if widened:
-        for level in (hourglass.decode_8, hourglass.draw):
-            if level.reduce[0].out_channels < CHANNELS:  # type: ignore[operator]
-                level.reduce = wide(level.reduce)
-                level.fuse = WideJoined(level.fuse)  # type: ignore[assignment]
-        hourglass.head = WideJoined(hourglass.head)  # type: ignore[assignment]
     return hourglass
 
 
@@ -135,13 +150,12 @@ class BlockGenerator(nn.Module):
 
     Args:
         folded: a generator without batch norms (`graph.fold_batch_norms`); its hourglass is changed.
-        widened: as of `for_xnnpack`.
     """
 
-    def __init__(self, folded: Generator, widened: bool = False) -> None:
+    def __init__(self, folded: Generator) -> None:
         super().__init__()
         self.closed_form, self.correction = folded.closed_form, folded.correction
-        self.hourglass = for_xnnpack(folded.hourglass, widened)
+        self.hourglass = for_xnnpack(folded.hourglass)
         self.means = BlockMeans()
         self.apply_coefficients = BlockApply()
 

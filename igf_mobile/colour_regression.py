@@ -94,7 +94,7 @@ def _flat(rows: Tensor) -> Tensor:
 
 def _pixels(x: Tensor) -> Tensor:
     """(B,4,h,w) -> (2,4,32,N): left and right pixels of the 2 x 2 of a drawn block, channel, pixel, cell."""
-    _, channels, height, width = x.shape
+    channels, width = x.shape[1], x.shape[3]
     half = CELL // 2
     # cell's row, block's, pixel's, cell's column, block's, pixel's with the channel: six axes are all that XNNPACK has
     last = x.permute(0, 2, 3, 1).reshape(-1, half, 2, width // CELL, half, 2 * channels)

@@ -14,6 +14,12 @@ from igf_mobile.model import Generator
 
 Layout = Literal["NCHW", "NHWC"]
 
+_CONVOLUTIONS = (
+    torch.ops.aten.conv2d.default,
+    torch.ops.aten.conv2d.padding,
+    torch.ops.aten.convolution.default,
+)
+
 
 def fold_batch_norms(model: Generator) -> Generator:
     """A copy in which every batch norm is part of the convolution before it.
@@ -76,19 +82,25 @@ class ExportGraph(nn.Module):
 
 
 def restore_clamps(exported: GraphModule) -> None:
-    """Put clamp(x, 0, 1) back where the model has relu6(6 x) / 6, in place.
+    """Put clamp(x, 0, 1) back where the model has relu6(6 x) / 6, in place, and clamp(x / 6, 0, 1) for relu6(x) / 6.
 
-    The model writes it so for LiteRT's sake (`two_colour.unit_clamp`). Elsewhere one operator does it;
-    in float16 the three would end at 6 * float16(1/6) = 0.99976, and no pixel would be fully opaque.
+    The model writes it so for LiteRT's sake (`two_colour.unit_clamp`). Elsewhere one operator or two do it;
+    in float16 the three would end at 6 * float16(1/6) = 0.99976, and no pixel would be fully opaque. After a
+    convolution it stays: runtimes do the relu6 in it, and coremltools would put a product into its weights.
     """
     for node in list(exported.graph.nodes):
         if node.target is not torch.ops.aten.relu6.default:
             continue
-        scaled, users = node.args[0], list(node.users)
-        if not (len(users) == 1 and _is_multiple(scaled, 6.0) and _is_multiple(users[0], 1.0 / 6.0)):
+        source, users = node.args[0], list(node.users)
+        if not (len(users) == 1 and _is_multiple(users[0], 1.0 / 6.0)) or source.target in _CONVOLUTIONS:
             continue
         with exported.graph.inserting_before(node):
-            clamp = exported.graph.call_function(torch.ops.aten.clamp.default, (scaled.args[0], 0.0, 1.0))
+            if _is_multiple(source, 6.0):
+                source = source.args[0]
+            else:
+                source = exported.graph.call_function(torch.ops.aten.mul.Tensor, (source, 1.0 / 6.0))
+                source.meta.update(users[0].meta)
+            clamp = exported.graph.call_function(torch.ops.aten.clamp.default, (source, 0.0, 1.0))
         clamp.meta.update(users[0].meta)
         users[0].replace_all_uses_with(clamp)
     exported.graph.eliminate_dead_code()

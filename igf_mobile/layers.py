@@ -26,7 +26,7 @@ _LARGEST_ERROR = 0.3
 
 
 def layer_names(model: Generator) -> list[str]:
-    """Every layer, as in `hourglass.decode_4.fuse.parts.1`, in the order of the code."""
+    """Every layer, as in `hourglass.draw.fuse.parts.1`, in the order of the code."""
     convolutions = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
     return [name for name in convolutions if is_layer(name)]
 

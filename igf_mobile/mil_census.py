@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from igf_mobile.coreml_palettes import FIXED, is_kept
+from igf_mobile.coreml_palettes import NETWORK, is_kept
 from igf_mobile.layers import FloatArray, identify
 from igf_mobile.mil_reference import MilProgram, is_float16
 from igf_mobile.recipes import FLOAT, STATIC, WEIGHTS
 from igf_mobile.schemes import Scheme
+
+_INT8 = "dequantize_per_channel"
+"""How the values of int8 weights are called in `w8a8`."""
 
 _STORED_AS = {"int8": "constexpr_affine_dequantize", "palette4": "constexpr_lut_to_dense"}
 """Numbers of a scheme's weights -> the operator that unpacks them."""
@@ -67,8 +70,8 @@ def layers_found(path: Path, weights: Mapping[str, FloatArray]) -> dict[str, str
 
 
 def _is_layer(op: Any) -> bool:
-    """Whether it is a convolution of the network."""
-    return op.op_type == "conv" and FIXED not in op.weight.name
+    """Whether it is a convolution of the network; int8 weights have no name of their own."""
+    return op.op_type == "conv" and (NETWORK in op.weight.name or op.weight.name.startswith(_INT8))
 
 
 def _precision(convolution: Any) -> str:

@@ -70,24 +70,25 @@ def _delegate(payload: bytes, named: Mapping[str, bytes]) -> bytes:
 
 def _once(graph: dict[str, Any], buffers: list[bytes]) -> list[bytes]:
     """Let the graph have each constant once, in place; the buffers that are left."""
-    kept, places = [b""], {b"": 0}
+    kept = list(dict.fromkeys([b"", *buffers]))
+    places = {data: place for place, data in enumerate(kept)}
     first: dict[str, int] = {}
     stands_for: dict[int, int] = {}
     values = []
     for value in graph["xvalues"]:
         union = value["xvalue_union"]
         tensor = union.get("tensor_value", union)
-        if place := tensor.get("constant_buffer_idx", 0):
-            data = buffers[place]
-            if data not in places:
-                places[data] = len(kept)
-                kept.append(data)
-            tensor["constant_buffer_idx"] = places[data]
-            same = first.setdefault(repr({**value, "xvalue_union": _without_id(union)}), tensor["id_out"])
-            stands_for[tensor["id_out"]] = same
-            if same != tensor["id_out"]:
-                continue
-        values.append(value)
+        for holder, name in (
+            (tensor, "constant_buffer_idx"),
+            (union.get("quant_params", {}), "scale_buffer_idx"),
+        ):
+            if holder.get(name):
+                holder[name] = places[buffers[holder[name]]]
+        index = tensor["id_out"]
+        if tensor.get("constant_buffer_idx"):
+            stands_for[index] = first.setdefault(repr({**value, "xvalue_union": _without_id(union)}), index)
+        if stands_for.get(index, index) == index:
+            values.append(value)
     graph["xvalues"] = values
     for node in graph["xnodes"]:
         union = node["xnode_union"]

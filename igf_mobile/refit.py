@@ -82,7 +82,7 @@ class Refit(nn.Module):
 
         self.colours = Matrix(basis[:3, :3].T / basis[3, 3])
         self.colour_means, self.alpha_mean = pick(range(3), of=4), pick([3], of=4)
-        self.along = Matrix(torch.ones(1, 3))
+        self.along = total(3)
 
     def forward(self, alpha_lr: Tensor, image_lr: Tensor) -> Tensor:
         """Fit.
@@ -126,10 +126,10 @@ class Step(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.unit = Matrix(torch.ones(3, 3), torch.full((3,), _TINY))
+        self.unit = total(3, 3, plus=_TINY)
         self.spread = Matrix(torch.eye(3).repeat(3, 1))
         self.gather = Matrix(torch.eye(3).repeat_interleave(3, dim=1))
-        self.curvature, self.length = Matrix(torch.ones(3, 3)), Matrix(torch.ones(3, 3))
+        self.curvature, self.length = total(3, 3), total(3, 3)
 
     def forward(
         self, square: Tensor, direction: Tensor, residual: Tensor
@@ -148,7 +148,7 @@ class Solver(nn.Module):
         super().__init__()
         # Constants of its own for each: what runs in a file is compared with what is here one by one.
         self.first, self.second = Step(), Step()
-        self.conjugate = Matrix(torch.ones(3, 3))
+        self.conjugate = total(3, 3)
 
     def forward(self, square: Tensor, target: Tensor) -> Tensor:
         """Matrices (B,9,h,w), vectors (B,3,h,w) -> (B,3,h,w)."""

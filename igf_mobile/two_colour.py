@@ -75,7 +75,7 @@ def upsample(x: Tensor, factor: int) -> Tensor:
 
 
 def padded(x: Tensor, reach: int) -> Tensor:
-    """Zeros around it, (B,C,h,w) -> (B,C,h+2 reach,w+2 reach); written so that no converter moves the channels first."""
+    """(B,C,h,w) -> (B,C,h+2 reach,w+2 reach), zeros around it; so written, no converter moves the channels first."""
     last = F.pad(x.permute(0, 2, 3, 1), (0, 0, reach, reach, reach, reach))
     return last.permute(0, 3, 1, 2)
 
@@ -115,7 +115,8 @@ class Sides(nn.Module):
 
     def forward(self, means: Tensor) -> Tensor:
         """(B,8,h,w) -> (B,8,h,w): the masked colour, its share, the unmasked colour, its share."""
-        return means / self.by(means)
+        colours: Tensor = means / self.by(means)
+        return colours
 
 
 class TwoColourFit(nn.Module):
@@ -135,7 +136,7 @@ class TwoColourFit(nn.Module):
         self.shown = pick(range(3), of=3, scale=0.5, plus=0.5)
         self.squared = total(3, 3, plus=_EPS)
         self.sum, self.distance = total(3, 3, scale=6.0), total(3, scale=6.0)
-        self.first = pick([0], of=3)
+        self.first = pick([0], of=3, scale=1.0 / 6.0)
 
     def forward(self, image_lr: Tensor, mask_lr: Tensor, grid_means: Tensor) -> TwoColour:
         """Fit.
@@ -155,8 +156,8 @@ class TwoColourFit(nn.Module):
         contrast, trust = self.contrast(cells), self.trust(cells)
         offset = image_lr - self.background(cells)
         squared = self.squared(contrast * contrast)
-        # The same in three channels: a product of three with one would move a few bytes at a time.
-        alpha = sixth(self.sum(contrast * offset / squared))
-        residual = offset - alpha * contrast
+        # 6 alpha, the same in three channels: a product of three with one would move a few bytes at a time.
+        alpha = F.relu6(self.sum(contrast * offset / squared))
+        residual = offset - (1.0 / 6.0) * alpha * contrast
         misfit = trust * sixth(self.distance(residual * residual / squared))
         return TwoColour(mask_lr + trust * (self.first(alpha) - mask_lr), misfit, self.shown(contrast))

@@ -1,7 +1,7 @@
 """Layout changes that cancel, taken out of what ExecuTorch hands to XNNPACK.
 
 ExecuTorch writes a convolution, a pooling or a resize as one of channels last between two transposes, and removes
-pairs of its own alone. Where a graph permutes by itself, as `wide.to_rows` and `wide.from_rows` do in order to
+pairs of its own alone. Where a graph permutes by itself, as `blocks.to_rows` and `blocks.from_rows` do in order to
 look at the same bytes in another shape, four transposes of the tensor are left that together move nothing: a
 fifth of the frame's time on one core (executorch 1.5.1, measured). LiteRT's converter cancels them.
 

@@ -21,14 +21,14 @@ VENDORS = (
 
 # Style guide, "Direction": a module imports from its own row and the rows above, never from those below.
 ROWS = (
-    {"errors", "schemes", "latency", "quiet", "recipes", "terminal"},
+    {"errors", "schemes", "latency", "quiet", "recipes", "terminal", "matrix"},
     {"files", "metrics", "two_colour", "distributed", "full_resolution", "flatbuffer_sharing"},
-    {"flatbuffer_tree"},
+    {"flatbuffer_tree", "tflite_pack"},
     {"ranges"},
     {"colour_regression", "refit"},
     {"start"},
     {"guided_filter", "hourglass", "images", "samples"},
-    {"model", "discriminator", "parity", "composites", "wide"},
+    {"model", "discriminator", "parity", "composites"},
     {"losses", "checkpoint", "blocks", "data"},
     {"graph"},
     {"layers", "sites"},

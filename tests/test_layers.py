@@ -16,11 +16,11 @@ def int8(weights: np.ndarray) -> np.ndarray:
 def test_the_convolutions_of_the_network(trained_like: Generator) -> None:
     names = layer_names(trained_like)
     assert len(names) == len(set(names)) == 26
-    assert {"hourglass.encode_8.parts.0", "hourglass.decode_4.fuse.parts.1"} <= set(names)
+    assert {"hourglass.encode_8.parts.0", "hourglass.draw.fuse.parts.1"} <= set(names)
     for layout in ("NCHW", "NHWC"):
         weights = layer_weights(trained_like, layout)
         assert [name for name in weights if is_layer(name)] == names
-    assert len(weights) == 51  # two means, three of alpha = A * I + B, twenty of the refit
+    assert len(weights) == 82  # two means, three of alpha = A * I + B, and 51 constant matrices
 
 
 def test_layers_are_told_after_rounding_in_any_order(trained_like: Generator) -> None:

@@ -15,7 +15,8 @@ from igf_mobile.backends.base import FloatArray
 from igf_mobile.hourglass import PARAMETER_COUNT, JoinedConv, parameter_count
 from igf_mobile.model import STEEPNESS, STRIDE, Generator, apply_coefficients
 from igf_mobile.refit import Refit
-from igf_mobile.start import closed_form_start
+from igf_mobile.start import ClosedForm
+from igf_mobile.two_colour import upsample
 
 Pairs = list[tuple[FloatArray, FloatArray]]
 
@@ -32,7 +33,7 @@ BY_HAND = {
     "shortcut_8": 8 * 9 + 16,
     "decode_16": (32 * 16 * 9 + 32) + ((16 + 16) * 16 * 9 + 32),
     "decode_8": (16 * 8 * 9 + 16) + ((8 + 8) * 8 * 9 + 16),
-    "decode_4": (8 * 8 * 9 + 16) + ((8 + 8 + 7) * 8 * 9 + 16),
+    "draw": (8 * 8 * 9 + 16) + ((8 + 8 + 7) * 8 * 9 + 16),
     "head": (8 + 4) * 4 * 9 + 4,
 }
 
@@ -79,7 +80,7 @@ def test_26_convolutions() -> None:
 
 def test_a_joined_convolution_is_one_over_the_concatenation() -> None:
     torch.manual_seed(0)
-    joined = JoinedConv((2, 3), 4, stride=2).eval()
+    joined = JoinedConv((2, 3), 4, strides=(2, 2)).eval()
     x, y = torch.rand(1, 2, 8, 8), torch.rand(1, 3, 8, 8)
     weight = torch.cat([part.weight for part in joined.parts], dim=1)  # type: ignore[arg-type]
     whole = nn.functional.conv2d(torch.cat([x, y], dim=1), weight, stride=2, padding=1)
@@ -133,16 +134,16 @@ def test_apply_coefficients_equals_its_definition(size: tuple[int, int]) -> None
 def test_at_init_the_matte_is_the_refitted_start(photographs: Callable[..., Pairs]) -> None:
     guidance, mask = (torch.from_numpy(x) for x in photographs((64, 64))[0])
     with torch.no_grad():
-        image_lr, mask_lr = (nn.functional.avg_pool2d(x, 4) for x in (guidance, mask))
-        start = closed_form_start(image_lr, mask_lr)
-        fit = Refit().eval()(start.alpha, image_lr)
+        start = ClosedForm()(nn.functional.avg_pool2d(torch.cat([guidance, mask], dim=1), 4))
+        drawn = 0.5 * (start.estimates[:, 0:1] + start.estimates[:, 2:3])
+        fit = Refit().eval()(drawn, start.image)
         alpha, coefficients = Generator().eval()(guidance, mask)
-    coefficients = coefficients.flatten(2)
-    torch.testing.assert_close(coefficients[:, :3], STEEPNESS * fit.slope, atol=1e-5, rtol=1e-5)
-    at_block_means = (coefficients[:, :3] * start.image).sum(1, keepdim=True) + coefficients[:, 3:]
-    mixed = 0.5 * (start.alpha + fit.alpha)
-    wanted = (STEEPNESS * (mixed - 0.5) + 0.5).clamp(0.0, 1.0)
-    torch.testing.assert_close(at_block_means, wanted, atol=1e-5, rtol=0.0)
+    slope = STEEPNESS * fit[:, :3]
+    fitted = (fit[:, :3] * start.image).sum(1, keepdim=True) + fit[:, 3:]
+    wanted = (STEEPNESS * (0.5 * (drawn + fitted) - 0.5) + 0.5).clamp(0.0, 1.0)
+    offset = wanted - (slope * start.image).sum(1, keepdim=True)
+    whole = upsample(torch.cat([slope, offset], dim=1), 2)
+    torch.testing.assert_close(coefficients, whole, atol=1e-5, rtol=1e-5)
     assert alpha.std() > 0.1
 
 

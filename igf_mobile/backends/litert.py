@@ -27,16 +27,16 @@ from igf_mobile.backends.base import (
 from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
-from igf_mobile.tflite_pack import drop_repeats, pack
 from igf_mobile.graph import ExportGraph
 from igf_mobile.layers import layer_weights
 from igf_mobile.model import Generator
 from igf_mobile.observers import ranges_for
+from igf_mobile.tflite_pack import drop_repeats, pack
 
 _NETWORK = r"Hourglass_hourglass"
 """Part of the name of every operator of the network proper; the rest of the graph stays float."""
 
-_EDGE = r"Joined\w*_head;\d*;$"
+_EDGE = r"JoinedConv_head;\d*;$"
 """The addition that brings the corrections back to the float part; a scope ends in `;`."""
 
 _WHOLE = _NETWORK + r";\d*;$"

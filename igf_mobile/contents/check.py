@@ -76,7 +76,7 @@ def match(layers: Sequence[Layer], expected: Sequence["Expected"]) -> list[tuple
     Those of a shape that the checkpoint has not, or not as often, go with what is left over.
     """
     likeness = {
-        (i, j): _cosine(layer.weights, wanted.weights)
+        (i, j): _likeness(layer.weights, wanted.weights)
         for (i, layer), (j, wanted) in product(enumerate(layers), enumerate(expected))
     }
     pairs: dict[int, int] = {}
@@ -86,11 +86,14 @@ def match(layers: Sequence[Layer], expected: Sequence["Expected"]) -> list[tuple
     return [(layers[i], expected[j]) for i, j in sorted(pairs.items())]
 
 
-def _cosine(a: Array, b: Array) -> float:
+def _likeness(a: Array, b: Array) -> float:
+    """The cosine; among constants that are multiples of each other the nearest in size is a little more alike."""
     if a.shape != b.shape:
         return -2.0
-    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float((a * b).sum()) / norm if norm > 0.0 and np.isfinite(norm) else -1.0
+    sizes = float(np.linalg.norm(a)), float(np.linalg.norm(b))
+    if not (min(sizes) > 0.0 and np.isfinite(max(sizes))):
+        return -1.0
+    return float((a * b).sum()) / (sizes[0] * sizes[1]) - 1e-4 * (1.0 - min(sizes) / max(sizes))
 
 
 def _check_weights(layer: Layer, wanted: "Expected", number: str) -> str | None:

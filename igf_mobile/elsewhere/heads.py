@@ -3,22 +3,24 @@
 The heads end in int8 and are added in float: one step is the sum of their scales, the most that a correction changes
 when each head changes by one code. All that follows is the same float arithmetic in both runs, so codes that differ
 show in the alpha of their block, A . m + B with m the mean of the guidance, or in the length of A, which the gain's
-correction decides (`model.Generator.corrected`).
+correction decides (`model.RefitCorrection`). Coefficients are upsampled from the drawn blocks; those are found first.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from igf_mobile import ranges
 from igf_mobile.manifest import Manifest
 from igf_mobile.model import STEEPNESS
 from igf_mobile.ranges import Ranges, grid
-from igf_mobile.two_colour import COEFFICIENT_STRIDE
+from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE
 
 FloatArray = NDArray[np.float32]
 
@@ -104,18 +106,33 @@ def apart(here: Sequence[FloatArray], there: Sequence[FloatArray], heads: Heads)
     return Apart(float(steps.max()), float((steps > _CHANGED).mean()))
 
 
-def _differences(here: FloatArray, there: FloatArray, guidance: FloatArray) -> NDArray[np.float64]:
-    """(h,w): of alpha, or of the slope's length as a share of it."""
+def _differences(first: FloatArray, second: FloatArray, guidance: FloatArray) -> NDArray[np.float64]:
+    """(h/2,w/2): of the drawn blocks' alpha, or of the slope's length as a share of it."""
+    here, there = _drawn(first), _drawn(second)
     alpha = np.abs(_alpha(here, guidance) - _alpha(there, guidance))
-    slope, other = (x[0, :3].astype(np.float64) for x in (here, there))
+    slope, other = here[0, :3], there[0, :3]
     length = np.maximum(np.abs(slope).max(axis=0), _LEAST_SLOPE)
     return np.asarray(np.maximum(alpha, np.abs(slope - other).max(axis=0) / length))
 
 
-def _alpha(coefficients: FloatArray, guidance: FloatArray) -> NDArray[np.float64]:
+def _drawn(coefficients: FloatArray) -> NDArray[np.float64]:
+    """What (1,4,h,w) was upsampled from, (1,4,h/2,w/2)."""
+    rows, columns = (_back(side) for side in coefficients.shape[2:])
+    return np.asarray(rows @ coefficients.astype(np.float64) @ columns.T)
+
+
+@lru_cache(maxsize=8)
+def _back(side: int) -> NDArray[np.float64]:
+    """(side/2,side): the pseudoinverse of bilinear upsampling along one axis."""
+    blocks = torch.eye(side * COEFFICIENT_STRIDE // DRAWN_STRIDE, dtype=torch.float64)[None]
+    upsampled = torch.nn.functional.interpolate(blocks, size=side, mode="linear", align_corners=False)
+    return np.asarray(np.linalg.pinv(upsampled[0].T.numpy()))
+
+
+def _alpha(coefficients: NDArray[np.float64], guidance: FloatArray) -> NDArray[np.float64]:
     """(h,w): alpha of the blocks, A . m + B."""
     _, channels, height, width = guidance.shape
-    side = COEFFICIENT_STRIDE
+    side = DRAWN_STRIDE
     rows = guidance[0].reshape(channels, height // side, side, width // side, side).astype(np.float64)
     alpha = coefficients[0, 3] + (coefficients[0, :3] * rows.mean(axis=(2, 4))).sum(axis=0)
     return np.asarray(alpha, np.float64)

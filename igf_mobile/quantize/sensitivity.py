@@ -90,7 +90,7 @@ def load_samples(suite: str) -> list[Sample]:
 
 
 def groups(names: Sequence[str], unit: str) -> dict[str, tuple[str, ...]]:
-    """Name of a layer or block -> its layers; a block is a part of the hourglass, `hourglass.decode_4`.
+    """Name of a layer or block -> its layers; a block is a part of the hourglass, `hourglass.draw`.
 
     Raises:
         ValueError: an unknown unit.

@@ -211,7 +211,7 @@ def test_palettes_have_16_values(model: Generator, exported: Exporter) -> None:
     convolutions = [op for op in program.operations if op.op_type == "conv"]
     arrays = [program.weight(op) for op in convolutions]
     weights = layer_weights(model)
-    kept = re.compile(r"hourglass\.(stem|decode_4\.fuse|head)\.|refit\.")
+    kept = re.compile(r"hourglass\.(stem|draw\.fuse|head)\.|(closed_form|correction)\.")
     for name, array in zip(identify(arrays, weights), arrays, strict=True):
         assert kept.match(name) or max(len(np.unique(channel)) for channel in array) <= 16
         assert np.linalg.norm(array - weights[name]) <= 0.15 * np.linalg.norm(weights[name])
@@ -228,7 +228,7 @@ def test_a_recipe_is_followed_layer_by_layer(model: Generator, tmp_path: Path) -
     layers = {
         "hourglass.head": "float32",
         "hourglass.residual": "w8",
-        "hourglass.decode_4.fuse.parts.1": "float32",
+        "hourglass.draw.fuse.parts.1": "float32",
     }
     wanted = Recipe("mixed", "w8a8", layers).resolve(layer_names(model))
     path = tmp_path / "mixed.mlpackage"

@@ -292,7 +292,7 @@ RECIPE = Recipe(
     {
         "hourglass.head": "float32",
         "hourglass.residual": "w8",
-        "hourglass.decode_4.fuse.parts.1": "float32",
+        "hourglass.draw.fuse.parts.1": "float32",
         "hourglass.encode_8.parts.1": "w8",
     },
 )

@@ -107,7 +107,7 @@ def test_training_mends_ranges_that_clip(
         ]
 
     monkeypatch.setattr(qat_state, "observe", too_narrow)
-    wanted = config(start, tmp_path, 30, lr=1e-5, range_lr=3e-2)
+    wanted = config(start, tmp_path, 30, lr=1e-5, range_lr=1e-1)
     state = qat_state.new_state(wanted)
     path = qat.train(wanted, batches, [])
     learned, info = load_checkpoint(path)

@@ -82,7 +82,7 @@ def test_all_float_is_the_float_network(
 
 
 @pytest.mark.parametrize(
-    "floats", [(), ("hourglass.decode_4.fuse.parts.2", "hourglass.attention.0")], ids=["all int8", "mixed"]
+    "floats", [(), ("hourglass.draw.fuse.parts.2", "hourglass.attention.0")], ids=["all int8", "mixed"]
 )
 def test_it_is_the_graph_that_is_lowered(
     trained_like: Generator, simulation: Simulation, pairs: Pairs, ranges: Ranges, floats: tuple[str, ...]
@@ -142,7 +142,7 @@ def ranking(fake_backend: Any, trained_like: Generator) -> records.Sensitivity:
 def test_blocks_are_ranked_by_loss(ranking: records.Sensitivity) -> None:
     assert {row.name for row in ranking.rows} >= {
         "hourglass.stem",
-        "hourglass.decode_4",
+        "hourglass.draw",
         "hourglass.head",
     }
     assert sum(len(row.layers) for row in ranking.rows) == 26
