@@ -1,6 +1,6 @@
 """The refit: the linear model of colour that explains a predicted matte best, window by window.
 
-The guided filter's regression (He, Sun, Tang 2013, eq. 5), with the network's own matte at a quarter of the
+The guided filter's regression (He, Sun, Tang 2013, eq. 5), with the network's own matte at an eighth of the
 resolution in place of the weak mask: in each window,
 
     A = Cov(I, I)^-1 Cov(I, alpha),   B = mean(alpha) - A . mean(I).
@@ -9,7 +9,7 @@ The colours of a whole window decide A, and a network of this size hardly carrie
 photographs this A, and the fit of alpha, take a quarter off the squared error and a third off the gradient error of
 checkpoint 0.3.0, which drew A itself, without any training (the model card has both after training).
 
-Means are over a grid of cells of 16 pixels and windows of 5 x 5 cells, products are of means of 8 x 8 pixels. The
+Means are over a grid of cells of 16 pixels and windows of 5 x 5 cells, products are of the drawn blocks, 8 x 8 pixels. The
 3 x 3 system is solved by two steps of conjugate gradients, in a luma-chroma basis in which they are nearly exact:
 no division by a determinant, which float16 could not hold.
 """
@@ -35,8 +35,8 @@ Chroma varies a quarter as much as luma, and all are scaled to fill float16."""
 _CENTRE = (-2.0, 0.0, 0.0, -2.0)
 """Added to them: a grey and an alpha of 1/2 are 0, and their squares small."""
 
-_RIDGE = (0.006, 0.016, 0.016)
-"""Added to the variances of the basis's colours: pixels' noise, which means of 8 x 8 do not show, has about as much."""
+_RIDGE = (0.003, 0.008, 0.008)
+"""Added to the variances of the basis's colours: half of what pixels' noise has, which means of 8 x 8 do not show (0.5 to 1 of it do alike)."""
 
 _TRAINING_RIDGE = 0.3
 """Added once more where the gradient is taken, so that flat windows do not outweigh the others."""
