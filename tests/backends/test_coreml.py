@@ -42,8 +42,8 @@ METADATA = {
     "zeta": "ü",
 }
 SCHEMES = coreml.BACKEND.schemes
-CONVOLUTIONS, FIXED = 26, 20
-KEPT = 7  # of p4, in float16: the stem's two, decoder level 4's three, the head's two
+CONVOLUTIONS, FIXED = 26, 51
+KEPT = 7  # of p4, in float16: the stem's two, the three that draw, the head's two
 ADDITIONS = 9
 """Two residual ones and seven of joined convolutions."""
 
@@ -56,7 +56,7 @@ Exporter = Callable[[str], Artifact]
 # p4 is far from float with random weights (16.7 and 7.1 with the same palettes in PyTorch), so its limits tell
 # no shift by a pixel.
 LIMITS = {
-    "fp32": (117.0, 101.0),
+    "fp32": (117.0, 96.5),
     "fp16": (45.0, 30.0),
     "w8": (32.5, 25.5),
     "w8a8": (27.5, 24.5),
@@ -262,7 +262,7 @@ def test_clamps_and_batch_norms_are_single_operators_or_gone(exported: Exporter)
     from igf_mobile.mil_reference import MilProgram
 
     kinds = [op.op_type for op in MilProgram(exported("fp16").path).operations]
-    assert "relu6" not in kinds
+    assert kinds.count("relu6") == 6  # after convolutions and before a concatenation, where no clamp would be shorter
     assert "batch_norm" not in kinds
     assert kinds.count("conv") == CONVOLUTIONS + FIXED
 
@@ -463,4 +463,4 @@ def test_its_scales_are_those_of_the_shared_table(model: Generator, exported: Ex
     low, high = ranges["encode_8.relu:relu"]
     wrong = replace(ranges, table={**ranges.table, "encode_8.relu:relu": (low, 1.01 * high)})
     found = disagreements(path, "coreml", SharedGrids(model, wrong))
-    assert {s.split(": ")[1] for s in found} == {"encode_16.0", "shortcut_8.0"}
+    assert {s.split(": ")[1] for s in found} == {"encode_16.0", "shortcut_8.0", "draw.fuse.parts.1"}

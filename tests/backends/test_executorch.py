@@ -38,17 +38,17 @@ SIZE = (64, 64)
 SCHEMES = executorch.BACKEND.schemes
 FAST = ("fp32", "w8a8")
 EACH_SCHEME = [pytest.param(scheme, marks=() if scheme in FAST else pytest.mark.slow) for scheme in SCHEMES]
-CONVOLUTIONS, DEPTHWISE, FIXED = 26, 2, 25
+CONVOLUTIONS, DEPTHWISE, FIXED = 26, 2, 56
 """Of the network, of those depthwise, and with constant kernels (`igf_mobile/blocks.py`), which stay float."""
 METADATA = {"name": "igf", "version": "0.1.0", "checkpoint_sha256": "ab" * 32, "zeta": "ü"}
 
 # Scheme -> least SQNR in dB of alpha and of the coefficients against the float model: the worst of three
 # photographs at 64 x 64 with the corrections of `trained_like`, and after it what was measured.
 LIMITS = {
-    "fp32": (113.5, 92.5),  # 116.6, 95.6
-    "fp16": (43.0, 38.0),  # 46.0, 41.1
-    "w8": (39.5, 30.0),  # 42.9, 33.2
-    "w8a8": (35.0, 25.5),  # 38.2, 28.7
+    "fp32": (115.0, 88.5),  # 118.1, 91.8
+    "fp16": (55.0, 31.0),  # 58.6, 34.0
+    "w8": (37.0, 22.0),  # 40.5, 25.2
+    "w8a8": (35.0, 16.5),  # 38.6, 19.8
 }
 
 # Operators outside the delegate: in fp16 the casts of the two inputs and the two outputs.
@@ -457,4 +457,4 @@ def test_its_scales_are_those_of_the_shared_table(
     low, high = ranges["stem.relu:relu"]
     wrong = replace(ranges, table={**ranges.table, "stem.relu:relu": (low, 1.01 * high)})
     found = disagreements(path, "executorch", SharedGrids(trained_like, wrong))
-    assert {s.split(": ")[1] for s in found} == {"encode_8.parts.0", "draw.fuse.parts.1"}
+    assert {s.split(": ")[1] for s in found} == {"encode_8.parts.0"}
