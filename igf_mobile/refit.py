@@ -9,7 +9,7 @@ The colours of a whole window decide A, and a network of this size hardly carrie
 photographs this A, and the fit of alpha, take a quarter off the squared error and a third off the gradient error of
 checkpoint 0.3.0, which drew A itself, without any training (the model card has both after training).
 
-Means are over a grid of cells of 16 pixels and windows of 5 x 5 cells, products are of the drawn blocks, 8 x 8 pixels. The
+Means are over a grid of cells of 16 pixels and windows of 5 x 5 cells, products are of the drawn blocks of 8 x 8. The
 3 x 3 system is solved by two steps of conjugate gradients, in a luma-chroma basis in which they are nearly exact:
 no division by a determinant, which float16 could not hold.
 """

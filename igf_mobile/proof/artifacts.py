@@ -16,7 +16,7 @@ from igf_mobile.evaluate import EvalCase, Float32Array, evaluate
 from igf_mobile.files import sha256_of, write_text
 from igf_mobile.manifest import ArtifactRecord, Manifest, check_files, load_manifest
 from igf_mobile.matting import FloatRunner
-from igf_mobile.proof.cache import Cache, case_digest, digest
+from igf_mobile.proof.cache import Cache, case_digest, digest, network_code
 from igf_mobile.quiet import output_to
 
 FILE_NAME = "photographs.json"
@@ -58,7 +58,7 @@ def measure_artifacts(
         return cache.document(digest("artifact on photographs", name, content, tools, photographs), make)
 
     sha256 = sha256_of(checkpoint)
-    reference = errors(FLOAT, sha256, lambda: FloatRunner(load_checkpoint(checkpoint)[0]))
+    reference = errors(FLOAT, sha256 + network_code(), lambda: FloatRunner(load_checkpoint(checkpoint)[0]))
     artifacts: dict[str, dict[str, Any]] = {FLOAT: {"sha256": sha256, **reference}}
     for record in manifest.artifacts:
         name = f"{record.backend}-{record.scheme}"

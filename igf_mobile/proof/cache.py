@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from igf_mobile import colour_regression, graph, hourglass, matrix, model, refit, start, two_colour
 from igf_mobile.evaluate import EvalCase, Float32Array
 from igf_mobile.files import atomic_path, write_text
 
@@ -34,6 +35,11 @@ def digest(*parts: object) -> str:
 def source_digest(*modules: Any) -> str:
     """Of the source files of modules: results go with the code that made them."""
     return digest(*(Path(module.__file__).read_bytes() for module in modules))
+
+
+def network_code() -> str:
+    """Digest of the package's files that decide what a checkpoint computes."""
+    return source_digest(model, hourglass, start, two_colour, colour_regression, refit, matrix, graph)
 
 
 def case_digest(case: EvalCase) -> str:

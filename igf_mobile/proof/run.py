@@ -14,7 +14,7 @@ from igf_mobile.evaluate import EvalCase, EvalResult, Float32Array, Interval, Ma
 from igf_mobile.files import sha256_of
 from igf_mobile.metrics import AlphaMetrics
 from igf_mobile.proof import damage, flicker, peers
-from igf_mobile.proof.cache import Cache, case_digest, digest, source_digest
+from igf_mobile.proof.cache import Cache, case_digest, digest, network_code, source_digest
 from igf_mobile.proof.compare import Outcome, best_of, paired_difference, run_method, single_thread
 from igf_mobile.proof.flicker import Flicker
 from igf_mobile.proof.guidance import GuidanceUse, check_guidance, guidance_use, load_gates
@@ -158,14 +158,7 @@ def network_matte(runner: Runner) -> Matte:
 
 def checkpoint_name(weights: Path, ran_on: str = "float") -> str:
     """What `prove` caches a network's results by: weights, runtime and the code that runs them."""
-    return f"{weights.name} {sha256_of(weights)[:12]}, {ran_on}, code {_network_code()[:8]}"
-
-
-def _network_code() -> str:
-    """Digest of the package's files that decide what a checkpoint computes."""
-    root = Path(evaluate.__file__).parent
-    names = ("model.py", "hourglass.py", "start.py", "two_colour.py", "colour_regression.py", "graph.py")
-    return digest(*((root / name).read_bytes() for name in names if (root / name).is_file()))
+    return f"{weights.name} {sha256_of(weights)[:12]}, {ran_on}, code {network_code()[:8]}"
 
 
 def _guided_method(radius: int, eps: float) -> Method:
