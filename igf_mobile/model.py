@@ -12,8 +12,7 @@ from igf_mobile.start import ClosedForm, Start
 from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE, channel_sum, sixth, upsample
 
 STRIDE = 32
-"""Height and width must be multiples of this: five stride-2 convolutions."""
-
+"""Height and width must be multiples of this: five halvings."""
 
 _TRUST = 0.5
 """How far alpha moves towards its fit where the network says nothing."""
