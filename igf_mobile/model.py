@@ -81,11 +81,6 @@ class Correction(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # On the processor even where parameters are made without values (`checkpoint.load_checkpoint`).
-        with torch.device("cpu"):
-            self._make()
-
-    def _make(self) -> None:
         # 6 times what it is, see `two_colour.sixth`.
         self.draw = pick([0], of=4, scale=6.0)
 
@@ -117,8 +112,8 @@ class RefitCorrection(Correction):
     the fit's, times a gain; B = alpha - A * (block mean of I) is the paper's offset.
     """
 
-    def _make(self) -> None:
-        super()._make()
+    def __init__(self) -> None:
+        super().__init__()
         self.refit = Refit()
         self.trust = pick([1], of=4, plus=_TRUST)
         self.gain = pick([2], of=4, scale=STEEPNESS, plus=STEEPNESS)
@@ -156,8 +151,8 @@ class DirectCorrection(Correction):
 class PredictedCorrection(Correction):
     """Coefficients as in the paper: the network's outputs are A itself, and alpha; no refit. For ablation."""
 
-    def _make(self) -> None:
-        super()._make()
+    def __init__(self) -> None:
+        super().__init__()
         self.slope, self.sum = pick(range(1, 4), of=4, scale=16.0), total(3)
 
     def forward(self, start: Start, corrections: Tensor) -> Tensor:
@@ -186,9 +181,10 @@ class Generator(nn.Module):
     def __init__(self, width: int = 1, form: str = "coefficients") -> None:
         """`form`: one of `FORMS`."""
         super().__init__()
-        self.closed_form = ClosedForm()
+        # Constants are on the processor even where parameters are made without values (`checkpoint.load_checkpoint`).
+        with torch.device("cpu"):
+            self.closed_form, self.correction = ClosedForm(), FORMS[form]()
         self.hourglass = Hourglass(width)
-        self.correction = FORMS[form]()
 
     def coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
         """(B,4,H/4,W/4): A for red, green and blue, then B.

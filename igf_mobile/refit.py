@@ -63,12 +63,6 @@ class Refit(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # On the processor even where parameters are made without values (`checkpoint.load_checkpoint`).
-        with torch.device("cpu"):
-            self._make_moments()
-            self.solver = Solver()
-
-    def _make_moments(self) -> None:
         basis, centre, raw = torch.tensor(_BASIS), torch.tensor(_CENTRE), torch.eye(4)
         # Products of pairs, then red, green, blue and alpha themselves, times 1.
         first, second = (list(side) for side in zip(*_PAIRS, strict=True))
@@ -84,6 +78,7 @@ class Refit(nn.Module):
         self.colours = Matrix(basis[:3, :3].T / basis[3, 3])
         self.colour_means, self.alpha_mean = pick(range(3), of=4), pick([3], of=4)
         self.along = total(3)
+        self.solver = Solver()
 
     def forward(self, alpha_lr: Tensor, image_lr: Tensor) -> Tensor:
         """Fit.

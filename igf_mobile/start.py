@@ -40,11 +40,9 @@ class ClosedForm(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # On the processor even where parameters are made without values (`checkpoint.load_checkpoint`).
-        with torch.device("cpu"):
-            self.side_means = SideMeans()
-            self.two_colour, self.regression = TwoColourFit(), ColourRegression()
-            self.image, self.mask = pick(range(3), of=4), pick([3], of=4)
+        self.side_means = SideMeans()
+        self.two_colour, self.regression = TwoColourFit(), ColourRegression()
+        self.image, self.mask = pick(range(3), of=4), pick([3], of=4)
 
     def forward(self, quarter: Tensor) -> Start:
         """Estimate.
