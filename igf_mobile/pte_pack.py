@@ -51,14 +51,12 @@ def _delegate(payload: bytes, named: Mapping[str, bytes]) -> bytes:
     graph = pte.xnn_graph(payload)
     buffers = pte.constants(payload, named)
     _halve(graph, buffers)
-    buffers = _once(graph, buffers)
-    constants, places = bytearray(), {b"": 0}
-    for data in buffers:
-        if data not in places:
-            constants += bytes(-len(constants) % _ALIGNMENT)
-            places[data] = len(constants)
-            constants += data
-    graph["constant_data"] = [{"offset": places[data], "size": len(data)} for data in buffers]
+    constants = bytearray()
+    graph["constant_data"] = []
+    for data in _once(graph, buffers):
+        constants += bytes(-len(constants) % _ALIGNMENT)
+        graph["constant_data"].append({"offset": len(constants), "size": len(data)})
+        constants += data
     for node in graph["xnodes"]:
         node.pop("debug_handle", None)  # of the compiler's own graph, for its messages
     flatbuffer = flatbuffer_tree.write(graph, pte.xnn_schema())
@@ -76,8 +74,7 @@ def _once(graph: dict[str, Any], buffers: list[bytes]) -> list[bytes]:
     stands_for: dict[int, int] = {}
     values = []
     for value in graph["xvalues"]:
-        union = value["xvalue_union"]
-        tensor = union.get("tensor_value", union)
+        union, tensor = value["xvalue_union"], pte.tensor_of(value)
         for holder, name in (
             (tensor, "constant_buffer_idx"),
             (union.get("quant_params", {}), "scale_buffer_idx"),
@@ -111,8 +108,7 @@ def _halve(graph: dict[str, Any], buffers: list[bytes]) -> None:
     """
     tensors = {}
     for value in graph["xvalues"]:
-        union = value["xvalue_union"]
-        tensor = union.get("tensor_value", union)
+        tensor = pte.tensor_of(value)
         tensors[tensor["id_out"]] = tensor
     for node in graph["xnodes"]:
         union = node["xnode_union"]

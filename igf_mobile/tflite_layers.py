@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from igf_mobile.contents.layers import Layer
-from igf_mobile.contents.tflite import layers_of
+from igf_mobile.contents.tflite import builtin, layers_of
 from igf_mobile.layers import identify, is_layer, surrounded
 from igf_mobile.recipes import FLOAT, STATIC, WEIGHTS
 
@@ -39,8 +39,7 @@ def read_operators(content: bytes) -> list[Operator]:
     made_by: dict[int, int] = {}
     operators = []
     for index, op in enumerate(graph.operators):
-        code = tree.operatorCodes[op.opcodeIndex]
-        kind = kinds[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        kind = kinds[builtin(tree, op)]
         reads = tuple(made_by[i] for i in op.inputs if i in made_by)
         named = [graph.tensors[i].name or b"" for i in op.outputs]
         scope = "".join(f"{name.decode()};" for name in named)

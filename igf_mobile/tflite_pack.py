@@ -6,6 +6,7 @@ constant.
 
 from typing import Any
 
+from igf_mobile.contents.tflite import builtin
 from igf_mobile.flatbuffer_sharing import SharingBuilder
 
 _Key = tuple[Any, ...]
@@ -30,13 +31,12 @@ def drop_repeats(tree: Any) -> None:
 
 
 def _shapes_as_options(tree: Any) -> None:
-    """Take the second input off every reshape whose options say the same."""
+    """Take the second input off every reshape; its options say the shape instead."""
     from ai_edge_litert import schema_py_generated as schema
 
     (graph,) = tree.subgraphs
     for operator in graph.operators:
-        code = tree.operatorCodes[operator.opcodeIndex]
-        if max(code.builtinCode, code.deprecatedBuiltinCode) != schema.BuiltinOperator.RESHAPE:
+        if builtin(tree, operator) != schema.BuiltinOperator.RESHAPE:
             continue
         operator.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions
         operator.builtinOptions = schema.ReshapeOptionsT()

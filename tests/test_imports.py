@@ -23,7 +23,7 @@ VENDORS = (
 ROWS = (
     {"errors", "schemes", "latency", "quiet", "recipes", "terminal", "matrix"},
     {"files", "metrics", "two_colour", "distributed", "full_resolution", "flatbuffer_sharing"},
-    {"flatbuffer_tree", "tflite_pack"},
+    {"flatbuffer_tree"},
     {"ranges"},
     {"colour_regression", "refit"},
     {"start"},
@@ -36,7 +36,7 @@ ROWS = (
     {"tflite_ranges", "xnnpack_quantizer", "xnnpack_graph", "coreml_quantizer", "coreml_palettes"},
     {"mil_census", "mil_operators", "mil_reference", "mlpackage"},
     {"contents"},
-    {"pte_pack", "tflite_layers"},
+    {"pte_pack", "tflite_layers", "tflite_pack"},
     {"backends", "manifest", "compare"},
     {"matting", "evaluate", "gates", "budget"},
     {"report_pictures", "report_plots"},

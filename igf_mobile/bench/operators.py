@@ -21,6 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from igf_mobile.contents.tflite import builtin
 from igf_mobile.errors import IgfError, NotPossible
 
 _NUMBER = re.compile(r" #[0-9]+$")
@@ -129,9 +130,8 @@ def operators_of(content: bytes) -> list[tuple[str, str]]:
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
     found = []
     for operator in graph.operators:
-        code = tree.operatorCodes[operator.opcodeIndex]
         shape = graph.tensors[operator.outputs[0]].shape
-        kind = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        kind = names[builtin(tree, operator)]
         found.append((kind, "x".join(str(side) for side in shape)))
     return found
 

@@ -104,12 +104,18 @@ def _schema(name: str) -> flatbuffer_tree.Schema:
     return flatbuffer_tree.load_schema(Path(next(iter(spec.submodule_search_locations))) / name)
 
 
+def tensor_of(value: dict[str, Any]) -> dict[str, Any]:
+    """Of an entry of XNNPACK's `xvalues`: the tensor, which a quantized one has inside."""
+    union: dict[str, Any] = value["xvalue_union"]
+    tensor: dict[str, Any] = union.get("tensor_value", union)
+    return tensor
+
+
 def _graph_layers(graph: dict[str, Any], buffers: list[bytes], where: str) -> list[Layer]:
     values = {}
     for value in graph["xvalues"]:
-        union = value["xvalue_union"]
-        tensor = union.get("tensor_value", union)
-        values[tensor["id_out"]] = (tensor, union.get("quant_params"))
+        tensor = tensor_of(value)
+        values[tensor["id_out"]] = (tensor, value["xvalue_union"].get("quant_params"))
     found = []
     for position, node in enumerate(graph["xnodes"]):
         kind, union = node["xnode_union_type"], node["xnode_union"]

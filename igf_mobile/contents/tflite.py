@@ -32,11 +32,16 @@ def layers_of(content: bytes) -> list[Layer]:
     producer = {int(index): operator for operator in graph.operators for index in operator.outputs}
     found = []
     for position, operator in enumerate(graph.operators):
-        code = tree.operatorCodes[operator.opcodeIndex]
-        kind = kinds.get(max(code.builtinCode, code.deprecatedBuiltinCode))
+        kind = kinds.get(builtin(tree, operator))
         if kind is not None:
             found.append(_layer(tree, graph, operator, producer, f"operator {position} ({kind})"))
     return found
+
+
+def builtin(tree: Any, operator: Any) -> int:
+    """The number of an operator's kind; old files have it in the other field."""
+    code = tree.operatorCodes[operator.opcodeIndex]
+    return int(max(code.builtinCode, code.deprecatedBuiltinCode))
 
 
 def _layer(tree: Any, graph: Any, operator: Any, producer: dict[int, Any], label: str) -> Layer:
