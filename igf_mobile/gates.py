@@ -58,17 +58,18 @@ def check_build(manifest: Manifest, folder: Path, checkpoint: Path) -> list[str]
 
 
 def _check_ranges(manifest: Manifest, folder: Path) -> list[str]:
-    """The table of activation ranges against the manifest, and against the calibration set it names."""
+    """Int8 weights and activation ranges against the manifest, and against the calibration set it names."""
     if (record := manifest.ranges) is None:
         return []
-    sentences = []
-    path = folder / record.file.file
-    if not path.is_file() or sha256_of(path) != record.file.sha256:
-        sentences.append(f"{record.file.file} is not the table of ranges that the artifacts were made from")
+    sentences = [
+        f"{file.file} is not the file that the artifacts were made from"
+        for file in record.files
+        if not (folder / file.file).is_file() or sha256_of(folder / file.file) != file.sha256
+    ]
     # QAT began on the set of its day, and learned since
     if record.origin == "PTQ" and record.calibration_sha256 != manifest.calibration.sha256:
         sentences.append(
-            f"the activation ranges were observed on calibration set {record.calibration_sha256[:12]}, "
+            f"int8 weights and activation ranges are of calibration set {record.calibration_sha256[:12]}, "
             f"the build's is {manifest.calibration.sha256[:12]}; export again"
         )
     return sentences

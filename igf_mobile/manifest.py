@@ -68,7 +68,7 @@ class ArtifactRecord:
 
 @dataclass(frozen=True)
 class RangesRecord:
-    """Where the activation ranges of a build's `w8a8` came from; the same for all its runtimes."""
+    """Where a build's int8 weights and `w8a8`'s activation ranges came from; the same for all its runtimes."""
 
     file: FileRecord
     origin: str
@@ -80,6 +80,13 @@ class RangesRecord:
     """`ranges.Ranges.sha256`, which every `w8a8` artifact carries."""
     key: str
     """Hash of what decides them: the same key means that they need not be observed again."""
+    rounded: FileRecord | None = None
+    """The int8 weights chosen on the same samples (`rounding`), of all artifacts that have any; None after QAT."""
+
+    @property
+    def files(self) -> tuple[FileRecord, ...]:
+        """What lies in the build's folder."""
+        return (self.file,) if self.rounded is None else (self.file, self.rounded)
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from igf_mobile import backends
+from igf_mobile.calibration import Calibrated
 from igf_mobile.checkpoint import load_checkpoint
 from igf_mobile.contents.findings import write_crops
 from igf_mobile.device.case import write_device_case
 from igf_mobile.files import sha256_of, size_of, write_text
 from igf_mobile.manifest import ArtifactRecord, FileRecord, Manifest, RecipeRecord, save_manifest
-from igf_mobile.model import Generator
+from igf_mobile.pipeline.calibrated import calibrated
 from igf_mobile.pipeline.folder import FLOAT, LOG, RECIPES, Progress
 from igf_mobile.pipeline.jobs import Job, job_of, order, recipe_layers
 from igf_mobile.pipeline.keys import NOT_MEASURED, current, file_metadata, key_of, new_manifest, previous
 from igf_mobile.pipeline.measure import Proof, measured, run_proof, write_float_mattes
-from igf_mobile.pipeline.range_table import range_table
 from igf_mobile.quiet import output_to
-from igf_mobile.ranges import Ranges
 from igf_mobile.recipes import Recipe
 
 
@@ -47,7 +46,7 @@ def export_build(
         write_text(folder / RECIPES / f"{recipe.name}.json", recipe.text())
     manifest = new_manifest(checkpoint, info, size, coefficients_only)
     old = previous(folder)
-    calibration, record_of_ranges = range_table(model, info, manifest, old, folder)
+    calibration, record_of_ranges = calibrated(model, info, manifest, old, folder)
     manifest = replace(manifest, ranges=record_of_ranges)
     proof: Proof | None = None
     # What is current stays in the manifest, wanted or not, and whatever happens on the way.
@@ -66,7 +65,7 @@ def export_build(
             write_float_mattes(model, folder)
             write_crops(folder, FLOAT, proof.samples, proof.outputs[0])
         progress(f"{job.name}: exporting")
-        record = _export(job, key_of(job, manifest), model, manifest, calibration, folder)
+        record = _export(job, key_of(job, manifest), manifest, calibration, folder)
         progress(f"{job.name}: measuring")
         with output_to(folder / LOG):
             records[job] = measured(record, records, proof, folder, size)
@@ -81,20 +80,21 @@ def export_build(
 def _export(
     job: Job,
     key: str,
-    model: Generator,
     manifest: Manifest,
-    calibration: Ranges,
+    calibration: Calibrated,
     folder: Path,
 ) -> ArtifactRecord:
     backend = backends.get(job.backend)
     path = folder / f"{manifest.name}-{job.name}{backend.suffix}"
-    layers = recipe_layers(job, model)
+    layers = recipe_layers(job, calibration.model)
+    network = calibration.network(job.scheme, layers)
+    ranges = calibration.ranges_of(network)
     more: dict[str, Any] = {} if layers is None else {"layers": layers}
     if manifest.coefficients_only:
         more["coefficients_only"] = True
     with output_to(folder / LOG):
         artifact = backend.export(
-            model, job.scheme, calibration, path, file_metadata(manifest, job), manifest.size, **more
+            network, job.scheme, ranges, path, file_metadata(manifest, job), manifest.size, **more
         )
     return ArtifactRecord(
         file=path.name,

@@ -6,6 +6,7 @@ FLOAT = "float"
 MATTES = "mattes"
 RECIPES = "recipes"
 RANGES = "ranges.json"
+ROUNDED = "int8-weights.safetensors"
 LOG = "export.log"
 
 Progress = Callable[[str], None]

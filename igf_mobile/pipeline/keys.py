@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import igf_mobile
-from igf_mobile import backends, composites, recipes
+from igf_mobile import backends, composites, recipes, schemes
 from igf_mobile.checkpoint import CheckpointInfo
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import sha256_of, size_of
@@ -50,12 +50,17 @@ def file_metadata(manifest: Manifest, job: Job) -> dict[str, str]:
         "checkpoint_sha256": manifest.checkpoint.sha256,
         "scheme": job.scheme,
     }
+    calibration = manifest.ranges
+    in_int8 = bool(job.recipe) or schemes.get(job.scheme).weights == "int8"
+    if in_int8 and calibration and calibration.rounded:
+        metadata["calibration_sha256"] = calibration.calibration_sha256
+        metadata["rounded_sha256"] = calibration.rounded.sha256
     if job.scheme == "w8a8" or (job.recipe and job.recipe.uses(recipes.STATIC)):
         metadata["calibration_sha256"] = manifest.calibration.sha256
-        if manifest.ranges is not None:
-            metadata["calibration_sha256"] = manifest.ranges.calibration_sha256
-            metadata["ranges_sha256"] = manifest.ranges.sha256
-            metadata["ranges_origin"] = f"{manifest.ranges.origin}, {manifest.ranges.observer}"
+        if calibration is not None:
+            metadata["calibration_sha256"] = calibration.calibration_sha256
+            metadata["ranges_sha256"] = calibration.sha256
+            metadata["ranges_origin"] = f"{calibration.origin}, {calibration.observer}"
     if job.recipe:
         metadata["recipe_sha256"] = job.recipe.sha256
     return metadata

@@ -15,11 +15,13 @@ from igf_mobile.inside import Inside
 from igf_mobile.manifest import ArtifactRecord, Manifest, load_manifest
 from igf_mobile.model import Generator
 from igf_mobile.parity import Parity, Tolerance
+from igf_mobile.pipeline.calibrated import open_calibrated
 from igf_mobile.pipeline.folder import FLOAT, LOG, Progress
 from igf_mobile.pipeline.jobs import Job, job_of, order
 from igf_mobile.pipeline.keys import file_metadata
 from igf_mobile.pipeline.measure import Outputs, Proof, measure_parity, run, run_proof
 from igf_mobile.quiet import output_to
+from igf_mobile.rounding import far_off
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,12 @@ def verify_build(
     proof = run_proof(model)
     write_crops(folder, FLOAT, proof.samples, proof.outputs[0])
     # Ranges go with the size: the calibration set says nothing of artifacts of another one.
-    inside = Inside(model, manifest, proof.samples) if manifest.size == proof.samples[0].alpha.shape else None
+    calibration = open_calibrated(model, manifest.ranges, folder) if manifest.ranges else None
+    if calibration and calibration.rounded:
+        failures += far_off(model, calibration.rounded)
+    inside = None
+    if manifest.size == proof.samples[0].alpha.shape:
+        inside = Inside(model, calibration, manifest, proof.samples)
     if inside:
         failures += halves.check_halves(inside.ranges)
         progress(halves.summary(inside.ranges))

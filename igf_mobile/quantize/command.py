@@ -45,17 +45,17 @@ def sensitivity(
     Examples: `igf sensitivity` · `igf sensitivity --by block --suite DIR` · `igf sensitivity --precision w8 --json`
     """
 
+    from igf_mobile.calibration import calibrate
     from igf_mobile.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
     from igf_mobile.files import sha256_of
     from igf_mobile.quantize.plot import write_plot
     from igf_mobile.quantize.ranking import save
     from igf_mobile.quantize.sensitivity import Bench, measure
-    from igf_mobile.ranges import parse
 
     path = checkpoint or DEFAULT_CHECKPOINT
     model, info = load_checkpoint(path)
     with _Bar() as bar:
-        bench = Bench(model, suite, bar, parse(info.ranges, str(path)) if info.ranges else None)
+        bench = Bench(calibrate(model, info.ranges), suite, bar)
         found = measure(bench, sha256_of(path), suite, by, precision, bar)
     save(found, build)
     plot = write_plot(found, build)
@@ -125,7 +125,8 @@ def export_within(
         GateFailed: a backend has none within the budget.
         NotPossible: an artifact cannot be measured here.
     """
-    from igf_mobile import backends, ranges
+    from igf_mobile import backends
+    from igf_mobile.calibration import calibrate
     from igf_mobile.checkpoint import load_checkpoint
     from igf_mobile.errors import GateFailed
     from igf_mobile.files import sha256_of
@@ -142,9 +143,8 @@ def export_within(
         if STATIC not in backends.get(name).layer_precisions:
             raise ValueError(f"{name} takes no recipes, so there is nothing to search")
     model, info = load_checkpoint(checkpoint)
-    learned = ranges.parse(info.ranges, str(checkpoint)) if info.ranges else None
     with _Bar() as bar:
-        bench = sensitivity.Bench(model, progress=bar, ranges=learned)
+        bench = sensitivity.Bench(calibrate(model, info.ranges), progress=bar)
         ranked = sensitivity.measure(bench, sha256_of(checkpoint), progress=bar)
     ranking.save(ranked, build)
     write_plot(ranked, build)

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from igf_mobile import backends, composites
+from igf_mobile import backends
 from igf_mobile.backends.base import FloatArray, Runner
-from igf_mobile.composites import load_composites
-from igf_mobile.files import sha256_of
+from igf_mobile.calibration import Calibrated, shipped_pairs
 from igf_mobile.manifest import Manifest
 from igf_mobile.matting import FloatRunner
 from igf_mobile.model import Generator
@@ -18,6 +17,7 @@ from igf_mobile.parity import compare
 from igf_mobile.pipeline.measure import Proof, matte_metrics, run_proof
 from igf_mobile.quantize.fake_quant import fake_quantized
 from igf_mobile.ranges import Ranges
+from igf_mobile.rounding import applied, compensated
 
 Progress = Callable[[str], None]
 
@@ -48,12 +48,6 @@ class Nearness:
     mean_abs: float
 
 
-def shipped_pairs() -> tuple[list[tuple[FloatArray, FloatArray]], str]:
-    """The calibration pairs that ship with the package, and the hash of their folder."""
-    folder = composites.FOLDERS["calibration"]
-    return [sample.tensors() for sample in load_composites(folder)], sha256_of(folder)
-
-
 def against_float(name: str, runner: Runner, proof: Proof, clipped: int = 0) -> Row:
     """Measure a runner on the proof samples."""
     return _row(name, [runner(*sample.tensors())[0] for sample in proof.samples], proof, clipped)
@@ -66,14 +60,15 @@ def _row(name: str, alphas: list[FloatArray], proof: Proof, clipped: int = 0) ->
 
 
 def compare_observers(model: Generator, names: Sequence[str], progress: Progress) -> list[Row]:
-    """A row for each observer, all from one pass over the calibration samples."""
+    """A row for each observer, all from one pass over the calibration samples; int8 weights are the same in all."""
     pairs, digest = shipped_pairs()
-    everything, *tables = observe(model, pairs, digest, ["min-max", *names], progress)
+    network = applied(model, compensated(model, pairs, digest))
+    everything, *tables = observe(network, pairs, digest, ["min-max", *names], progress)
     proof = run_proof(model)
     rows = []
     for ranges in tables:
         progress(f"{ranges.observer}: proof set")
-        runner = FloatRunner(fake_quantized(model, ranges))
+        runner = FloatRunner(fake_quantized(network, ranges))
         rows.append(against_float(ranges.observer, runner, proof, _clipped(ranges, everything)))
     return rows
 
@@ -86,19 +81,18 @@ def _clipped(ranges: Ranges, everything: Ranges) -> int:
 
 
 def compare_artifacts(
-    model: Generator, ranges: Ranges, manifest: Manifest, build: Path, progress: Progress
+    calibration: Calibrated, manifest: Manifest, build: Path, progress: Progress
 ) -> tuple[list[Row], list[Nearness]]:
     """The `w8a8` artifacts of a build against the float model, and against the fake-quantized one.
 
     Args:
-        model: the float model of the build's checkpoint.
-        ranges: those of the build.
+        calibration: the build's.
         manifest: the build's.
         build: its folder.
         progress: is told each artifact.
     """
-    proof = run_proof(model)
-    runner = FloatRunner(fake_quantized(model, ranges))
+    proof = run_proof(calibration.model)
+    runner = FloatRunner(fake_quantized(calibration.network("w8a8"), calibration.ranges))
     foretold = [runner(*sample.tensors())[0] for sample in proof.samples]
     rows, nearness = [_row("fake-quantized in PyTorch", foretold, proof)], []
     for record in manifest.artifacts:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from igf_mobile.calibration import calibrate
 from igf_mobile.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint, weights_sha256
 from igf_mobile.errors import IgfError
 from igf_mobile.losses import reconstruction_losses, weighted_sum
@@ -48,8 +49,8 @@ class Outcome:
 
     checkpoint: str
     rows: tuple[Row, ...]
-    """Against the float checkpoint: the float weights with the ranges the run began with (PTQ), the learned weights
-    and ranges (QAT), and the learned weights in float."""
+    """Against the float checkpoint: what an export makes of it with the run's observer (PTQ), the learned weights and
+    ranges (QAT), and the learned weights in float."""
 
     @property
     def gains(self) -> bool:
@@ -201,15 +202,16 @@ def measure(float_checkpoint: Path, first: Ranges, checkpoint: Path) -> Outcome:
 
     Args:
         float_checkpoint: what the run began with.
-        first: the ranges it began with.
+        first: the ranges it began with; their observer is PTQ's.
         checkpoint: of `train`.
     """
     teacher, _ = load_checkpoint(float_checkpoint)
     learned, info = load_checkpoint(checkpoint)
     proof = run_proof(teacher)
     ranges = parse(info.ranges, str(checkpoint))
+    calibration = calibrate(teacher, observer=first.observer)
     networks: dict[str, Generator] = {
-        f"PTQ, {first.observer}": fake_quantized(teacher, first),
+        f"PTQ, {first.observer}": fake_quantized(calibration.network("w8a8"), calibration.ranges),
         "QAT": fake_quantized(learned, ranges),
         "QAT weights in float": learned,
     }

@@ -49,9 +49,10 @@ def observers(
     Examples: `igf observers` · `igf observers --build build --json` · `igf observers --observer mse --write r.json`
     """
     from igf_mobile import ranges as tables
+    from igf_mobile.calibration import calibrate
     from igf_mobile.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
-    from igf_mobile.observers import OBSERVERS, observe
-    from igf_mobile.quantize.compare import compare_observers, shipped_pairs
+    from igf_mobile.observers import OBSERVERS
+    from igf_mobile.quantize.compare import compare_observers
 
     names = observer or list(OBSERVERS)
     if write is not None and len(names) != 1:
@@ -60,7 +61,8 @@ def observers(
     document: dict[str, Any] = {}
     with _progress("observers", len(names) * 2 + 10) as step:
         if write is not None:
-            tables.save(write, observe(model, *shipped_pairs(), names, step)[0])
+            step(f"{names[0]}: writing {write}")
+            tables.save(write, calibrate(model, observer=names[0]).ranges)
         rows = compare_observers(model, names, step)
         document["observers"] = [dataclasses.asdict(row) for row in rows]
         if build is not None:
@@ -75,10 +77,10 @@ def observers(
 
 
 def _artifacts(build: Path, checkpoint: Path, step: "Callable[[str], None]") -> dict[str, Any]:
-    from igf_mobile import ranges as tables
     from igf_mobile.checkpoint import load_checkpoint
     from igf_mobile.files import sha256_of
     from igf_mobile.manifest import load_manifest
+    from igf_mobile.pipeline.calibrated import open_calibrated
     from igf_mobile.quantize.compare import compare_artifacts
 
     manifest = load_manifest(build)
@@ -86,9 +88,9 @@ def _artifacts(build: Path, checkpoint: Path, step: "Callable[[str], None]") -> 
         raise IgfError(f"{build} is of another checkpoint than {checkpoint}")
     if manifest.ranges is None:
         raise IgfError(f"{build} has no table of ranges; export w8a8 first")
-    ranges = tables.load(build / manifest.ranges.file.file)
     model, _ = load_checkpoint(checkpoint)
-    rows, nearness = compare_artifacts(model, ranges, manifest, build, step)
+    calibration = open_calibrated(model, manifest.ranges, build)
+    rows, nearness = compare_artifacts(calibration, manifest, build, step)
     return {
         "artifacts": [dataclasses.asdict(row) for row in rows],
         "nearness": [dataclasses.asdict(near) for near in nearness],

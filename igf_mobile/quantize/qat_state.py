@@ -15,12 +15,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from igf_mobile import ranges as ranges_module
+from igf_mobile.calibration import shipped_pairs
 from igf_mobile.checkpoint import check_tensors, load_checkpoint, read_safetensors, weights_sha256
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.files import atomic_path
 from igf_mobile.model import Generator
 from igf_mobile.observers import observe
-from igf_mobile.quantize.compare import shipped_pairs
 from igf_mobile.quantize.fake_quant import FakeQuantHourglass, fake_quantized
 from igf_mobile.ranges import Ranges
 from igf_mobile.training_state import TrainConfig, _adam_tensors, config_values

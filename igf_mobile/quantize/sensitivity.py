@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from igf_mobile import composites
+from igf_mobile.calibration import Calibrated
 from igf_mobile.composites import load_composites
 from igf_mobile.evaluate import load_suite, unknown_band
 from igf_mobile.metrics import sad
-from igf_mobile.model import Generator
-from igf_mobile.observers import observe
 from igf_mobile.quantize.ranking import SCHEMA_VERSION, Row, Sensitivity
 from igf_mobile.quantize.simulation import Simulation
-from igf_mobile.ranges import Ranges
 from igf_mobile.recipes import FLOAT, STATIC
 
 FloatArray = NDArray[np.float32]
@@ -42,31 +40,24 @@ class Bench:
 
     def __init__(
         self,
-        model: Generator,
+        calibration: Calibrated,
         suite: str = PROOF,
         progress: Progress = lambda *_: None,
-        ranges: Ranges | None = None,
     ) -> None:
         """Prepare the samples.
 
         Args:
-            model: in eval mode.
+            calibration: of the network.
             suite: "proof", or a folder as `evaluate.load_suite` takes it.
             progress: see `Progress`.
-            ranges: of the activations; observed on the shipped calibration set where there are none.
 
         Raises:
             IgfError: no such suite.
         """
         self.samples = load_samples(suite)
-        calibration = [] if ranges else load_composites(composites.FOLDERS["calibration"])
-        steps = len(calibration) + bool(calibration) + len(self.samples)
-        if ranges is None:
-            pairs = [sample.tensors() for sample in calibration]
-            (ranges,) = observe(model, pairs, progress=lambda _: progress("calibrating", steps))
         self._regions = [unknown_band(sample.weak_mask) for sample in self.samples]
         inputs = [(s.guidance.transpose(2, 0, 1)[None], s.weak_mask[None, None]) for s in self.samples]
-        self.simulation = Simulation(model, ranges, inputs, lambda: progress("calibrating", steps))
+        self.simulation = Simulation(calibration, inputs, lambda: progress("preparing", len(self.samples)))
 
     def sads(self, layers: Mapping[str, str]) -> list[float]:
         """The SAD of each sample's matte, in the unknown band."""

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from igf_mobile.model import Generator, apply_coefficients
+from igf_mobile.calibration import Calibrated
+from igf_mobile.graph import fold_batch_norms
+from igf_mobile.model import apply_coefficients
 from igf_mobile.pt2e import layer_name
 from igf_mobile.quantize.fake_quant import FakeQuantHourglass, fake_quantized
-from igf_mobile.ranges import Ranges
 from igf_mobile.sites import network_inputs
 from igf_mobile.two_colour import unit_clamp
 
@@ -33,20 +34,19 @@ class Simulation:
 
     def __init__(
         self,
-        model: Generator,
-        ranges: Ranges,
+        calibration: Calibrated,
         samples: Sequence[Pair],
         progress: Callable[[], None] = lambda: None,
     ) -> None:
         """Compute what no layer changes for each sample, once.
 
         Args:
-            model: in eval mode.
-            ranges: of its activations.
+            calibration: of the network.
             samples: the pairs that `run` will be asked for, all of one size.
             progress: called for each sample.
         """
-        self._model = fake_quantized(model, ranges)
+        self._calibration = calibration
+        self._model = fake_quantized(calibration.model, calibration.ranges)
         network = self._model.hourglass
         assert isinstance(network, FakeQuantHourglass)
         self._network = network
@@ -72,6 +72,10 @@ class Simulation:
         Args:
             layers: all layers, with one of `recipes.PRECISIONS` each.
         """
+        chosen = fold_batch_norms(self._calibration.network("", layers))
+        weights = dict(chosen.hourglass.named_parameters())
+        for name, parameter in self._network.network.named_parameters():
+            parameter.copy_(weights[name])
         self._network.choose({name.removeprefix(_PREFIX): precision for name, precision in layers.items()})
         mattes = []
         for guidance, weak_mask, start in self._starts:
