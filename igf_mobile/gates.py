@@ -160,7 +160,9 @@ def check_layers(
         layers = backend.layers(folder / record.file)
     except (ValueError, IgfError) as error:
         return [f"{record.backend}-{record.scheme}: {record.file}: {error}"], []
-    return check_contents(record.file, record.scheme, layers, expected), match(layers, expected)
+    precisions = record.recipe.wanted if record.recipe else None
+    sentences = check_contents(record.file, binding_scheme(record), layers, expected, precisions)
+    return sentences, match(layers, expected)
 
 
 def check_outputs(name: str, alphas: Sequence[FloatArray], references: Sequence[FloatArray]) -> list[str]:

@@ -193,8 +193,9 @@ def far_off(model: Generator, rounded: Rounded) -> list[str]:
         if not isinstance(convolution, nn.Conv2d) or convolution.weight.shape != weights.shape:
             sentences.append(f"the int8 weights of {name} are of no layer of the checkpoint")
             continue
-        size = float(convolution.weight.norm()) or 1.0
-        if not (distance := float((convolution.weight - weights).norm()) / size) <= FARTHEST:
+        weight = convolution.weight.detach()
+        size = float(weight.norm()) or 1.0
+        if not (distance := float((weight - weights).norm()) / size) <= FARTHEST:
             sentences.append(
                 f"the int8 weights of {name} are {distance:.1%} off the checkpoint's, {FARTHEST:.0%} are allowed"
             )

@@ -83,6 +83,7 @@ import torch
 from igf_mobile.backends.base import Artifact, Backend, BackendUnavailable, tensor_specs
 from igf_mobile.checkpoint import read_safetensors
 from igf_mobile.files import atomic_path
+from igf_mobile.graph import fold_batch_norms
 from igf_mobile.layers import layer_names
 from igf_mobile.model import Generator
 from safetensors.torch import save
@@ -104,10 +105,11 @@ def export(model, scheme, calibration, path, metadata, size=(512, 512), layers=N
         metadata["calibration_sha256"] = "0" * 64
     if mutant == "other checkpoint":
         metadata["checkpoint_sha256"] = "0" * 64
-    assert (scheme != "w8a8" and layers is None) == ("calibration_sha256" not in metadata)
+    assert (scheme in ("fp32", "fp16")) == ("calibration_sha256" not in metadata)
+    assert (scheme == "w8a8" or layers is not None) == ("ranges_sha256" in metadata)
     with atomic_path(path) as temporary:
         # One key: safetensors writes several in any order, and the bytes would vary.
-        temporary.write_bytes(save(model.state_dict(), {"all": json.dumps(metadata)}))
+        temporary.write_bytes(save(fold_batch_norms(model).state_dict(), {"all": json.dumps(metadata)}))
     fallback = {"RESIZE_BILINEAR": 2, "MEAN": 1} if mutant == "fallback" else {}
     int8 = {"CONV_2D": 22 if mutant == "left float" else 23, "DEPTHWISE_CONV_2D": 3, "ADD": 3}
     inputs, outputs = tensor_specs(size, "NCHW", coefficients_only)
@@ -128,7 +130,7 @@ def export(model, scheme, calibration, path, metadata, size=(512, 512), layers=N
 class Runner:
     def __init__(self, path):
         tensors, metadata = read_safetensors(path)
-        self.scheme, self.model = json.loads(metadata["all"])["scheme"], Generator().eval()
+        self.scheme, self.model = json.loads(metadata["all"])["scheme"], fold_batch_norms(Generator().eval())
         self.model.load_state_dict(tensors)
         self.description = "fake runtime, 1 thread"
 

@@ -83,8 +83,9 @@ def test_it_is_exported_and_measured(healthy_build: Path) -> None:
         assert (healthy_build / "mattes" / f"fake-{record.scheme}" / "small.png").is_file()
     assert (healthy_build / "mattes" / "float" / "small.png").is_file()
     errors = [record.parity.alpha.mean_abs for record in manifest.artifacts if record.parity]
-    # E|noise| of the fake is 0.8 of its deviation, 1e-6, 2e-4, 1e-3, 3e-3, but where it is clipped at 0 and 1
-    assert errors == pytest.approx([0.8e-6, 1.6e-4, 8e-4, 2.4e-3], rel=0.25)
+    # E|noise| of the fake is 0.8 of its deviation, 1e-6, 2e-4, 1e-3, 3e-3, but where it is clipped at 0 and 1; int8
+    # weights put 1.4e-3 on it
+    assert errors == pytest.approx([0.8e-6, 1.6e-4, 1.6e-3, 2.8e-3], rel=0.25)
 
 
 def test_metadata_are_those_of_the_build(healthy_build: Path) -> None:
@@ -97,11 +98,14 @@ def test_metadata_are_those_of_the_build(healthy_build: Path) -> None:
             "checkpoint_sha256": manifest.checkpoint.sha256,
             "scheme": scheme,
         }
-        if scheme == "w8a8":
-            assert manifest.ranges is not None
+        assert manifest.ranges is not None
+        assert manifest.ranges.rounded is not None
+        if scheme in ("w8", "w8a8"):
             wanted["calibration_sha256"] = manifest.calibration.sha256
+            wanted["rounded_sha256"] = manifest.ranges.rounded.sha256
+        if scheme == "w8a8":
             wanted["ranges_sha256"] = manifest.ranges.sha256
-            wanted["ranges_origin"] = "PTQ, min-max"
+            wanted["ranges_origin"] = "PTQ, mse"
         assert backends.get("fake").read_metadata(artifact(healthy_build, scheme)) == wanted
 
 

@@ -3,7 +3,7 @@
 Outputs alone cannot tell a slightly worse artifact from a slightly wrong one; this can, and it names the layer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import numpy as np
 from igf_mobile import schemes
 from igf_mobile.contents.layers import Array, Grid, Layer
 from igf_mobile.metrics import sqnr_db
+from igf_mobile.recipes import FLOAT, WEIGHTS
 
 if TYPE_CHECKING:
     from igf_mobile.contents.expected import Activation, Expected
@@ -36,7 +37,11 @@ BIAS_LIMIT = 1e-3
 
 
 def check_contents(
-    name: str, scheme: str, layers: Sequence[Layer], expected: Sequence["Expected"]
+    name: str,
+    scheme: str,
+    layers: Sequence[Layer],
+    expected: Sequence["Expected"],
+    precisions: Mapping[str, str] | None = None,
 ) -> list[str]:
     """A sentence per convolution of an artifact that is not the checkpoint's or whose range is not the calibration's.
 
@@ -45,12 +50,16 @@ def check_contents(
         scheme: what it says it is.
         layers: what is in the file.
         expected: of the checkpoint and the calibration set that the manifest names.
+        precisions: layer -> what its recipe says, where it has one.
     """
     if len(layers) != len(expected):
         return [f"{name}: {len(layers)} convolutions are in the file, {len(expected)} in the checkpoint"]
     sentences = []
     for layer, wanted in match(layers, expected):
         where = f"{name}: {wanted.name}, {layer.label}"
+        precision = precisions.get(wanted.name, FLOAT) if precisions else scheme
+        if wanted.is_layer and (sentence := _check_number(layer, precision)):
+            sentences.append(f"{where}: {sentence}")
         if sentence := _check_weights(layer, wanted, schemes.get(scheme).weights):
             sentences.append(f"{where}: {sentence}")
         for kind, grid, activation in (
@@ -94,6 +103,17 @@ def _likeness(a: Array, b: Array) -> float:
     if not (min(sizes) > 0.0 and np.isfinite(max(sizes))):
         return -1.0
     return float((a * b).sum()) / (sizes[0] * sizes[1]) - 1e-4 * (1.0 - min(sizes) / max(sizes))
+
+
+def _check_number(layer: Layer, precision: str) -> str | None:
+    """Weights that stayed float; chosen on int8's grid they give the same matte, so no output shows it."""
+    if precision == FLOAT or schemes.get(precision).weights != "int8" or layer.number == "int8":
+        return None
+    # ExecuTorch's `w8` quantizes inputs on the fly, which XNNPACK has for dense convolutions alone.
+    depthwise = layer.weights.shape[1] == 1 and layer.weights.shape[0] > 1
+    if precision == WEIGHTS and depthwise:
+        return None
+    return f"its weights are {layer.number}, {precision} has int8"
 
 
 def _check_weights(layer: Layer, wanted: "Expected", number: str) -> str | None:

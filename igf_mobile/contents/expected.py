@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from igf_mobile.contents.layers import Array
 from igf_mobile.graph import ExportGraph
+from igf_mobile.layers import is_layer
 from igf_mobile.model import Generator
 
 SAMPLE = 16_384
@@ -39,6 +40,11 @@ class Expected:
     """Its input."""
     result: Activation
     """Its output, after the ReLU where one follows."""
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether it is one of the network, and not a constant kernel."""
+        return is_layer(self.name)
 
 
 def expected_layers(

@@ -110,7 +110,7 @@ def qat(
         float,
         typer.Option(help="Share of the float model's matte in the target; the rest is the true alpha."),
     ] = 1.0,
-    observer: Annotated[str, typer.Option(help="Of the first ranges; see `igf observers`.")] = "min-max",
+    observer: Annotated[str, typer.Option(help="Of the first ranges; see `igf observers`.")] = "mse",
     seed: Annotated[int, typer.Option()] = 0,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     json_: Json = False,

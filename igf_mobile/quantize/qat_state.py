@@ -38,7 +38,7 @@ class QatConfig:
 
     train: TrainConfig
     """Data, losses, steps, learning rate; `init` is the float checkpoint, whose network is also the teacher."""
-    observer: str = "min-max"
+    observer: str = "mse"
     """Of the ranges that the run starts from."""
     distil: float = 1.0
     """Share of the float network's own matte in the target; the rest is the true alpha."""

@@ -13,6 +13,7 @@ import torch
 
 from igf_mobile import composites
 from igf_mobile.backends.base import FloatArray, channels_first, channels_last
+from igf_mobile.calibration import Calibrated, calibrate
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import sha256_of
 from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
@@ -26,6 +27,7 @@ from igf_mobile.quantize.plot import plot, write_plot
 from igf_mobile.quantize.simulation import Simulation
 from igf_mobile.ranges import Ranges
 from igf_mobile.report import write_report
+from igf_mobile.rounding import compensated
 from igf_mobile.xnnpack_quantizer import StaticQuantizer
 
 Pairs = list[tuple[FloatArray, FloatArray]]
@@ -44,7 +46,7 @@ def ranges(trained_like: Generator, pairs: Pairs) -> Ranges:
 
 @pytest.fixture(scope="module")
 def simulation(trained_like: Generator, pairs: Pairs, ranges: Ranges) -> Simulation:
-    return Simulation(trained_like, ranges, pairs)
+    return Simulation(Calibrated(trained_like, ranges, None), pairs)
 
 
 def uniform(model: Generator, precision: str) -> dict[str, str]:
@@ -105,6 +107,25 @@ def test_one_layer_is_the_graph_that_is_lowered(
     assert worst_sqnr(converted(trained_like, ranges, pairs, layers), simulation.run(layers)) >= 60.0
 
 
+def test_int8_layers_have_the_weights_that_are_exported(
+    trained_like: Generator, pairs: Pairs, ranges: Ranges
+) -> None:
+    calibration = Calibrated(trained_like, ranges, compensated(trained_like, pairs))
+    layers = uniform(trained_like, "w8a8") | {"hourglass.attention.0": "float32"}
+    found = Simulation(calibration, pairs).run(layers)
+    nearest = Simulation(Calibrated(trained_like, ranges, None), pairs).run(layers)
+    wanted = converted(calibration.network("", layers), ranges, pairs, layers)
+    assert worst_sqnr(wanted, found) >= 45.0
+    assert worst_sqnr(wanted, found) > worst_sqnr(wanted, nearest)
+    floats = Simulation(calibration, pairs).run(uniform(trained_like, "float32"))
+    np.testing.assert_allclose(floats[0], trained_like_alpha(trained_like, pairs), atol=1e-5)
+
+
+def trained_like_alpha(model: Generator, pairs: Pairs) -> FloatArray:
+    with torch.no_grad():
+        return model(*(torch.from_numpy(x) for x in pairs[0])).alpha.numpy()
+
+
 def test_weights_alone_cost_less_than_all(trained_like: Generator, simulation: Simulation) -> None:
     plain, weights, static = (
         simulation.run(uniform(trained_like, precision)) for precision in ("float32", "w8", "w8a8")
@@ -134,7 +155,7 @@ def test_counts_of_layers(trained_like: Generator, simulation: Simulation) -> No
 
 @pytest.fixture(scope="module")
 def ranking(fake_backend: Any, trained_like: Generator) -> records.Sensitivity:
-    bench = sensitivity.Bench(trained_like)
+    bench = sensitivity.Bench(calibrate(trained_like))
     assert len(bench.samples) == len(sensitivity.load_composites(composites.FOLDERS["proof"])) == 2
     return sensitivity.measure(bench, sha256_of(fake_backend.checkpoint), unit="block")
 
