@@ -1,18 +1,22 @@
 """The generator as XNNPACK runs it fastest: full resolution only as the pictures' own bytes, in other shapes.
 
 The same function as `model.Generator`, and the same weights. A row of a picture (1,H,W,C) is a column of so many
-channels, (1,C W,H,1), or a row of four neighbours each, (1,4C,H,W/4), without a byte moved; block means are a pooling
-over whole rows and a product, the stem sees the mask as rows, and alpha = A * I + B has its coefficients upsampled
-first across, by a convolution to the 4 phases of a block, and then down, by resizing pictures one pixel wide whose
-channels are whole rows.
+channels, (1,C W,H,1), or a row of four neighbours each, (1,4C,H,W/4), without a byte moved; the stem sees the mask as
+rows, and alpha = A * I + B has its coefficients upsampled first across, by a convolution to the 4 phases of a block,
+and then down, by resizing pictures one pixel wide whose channels are whole rows.
+
+Block means are four more outputs of the stem, which leaves as many lanes idle; where it computes in int8, they are a
+pooling over whole rows and a product.
 """
+
+import copy
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from igf_mobile.hourglass import Hourglass
-from igf_mobile.matrix import Constant, Matrix
+from igf_mobile.matrix import Constant, Matrix, pick
 from igf_mobile.model import Generator
 from igf_mobile.two_colour import COEFFICIENT_STRIDE, sixth
 
@@ -34,11 +38,6 @@ def from_rows(x: Tensor, channels: int) -> Tensor:
     return x.permute(0, 2, 3, 1).reshape(1, x.shape[2], -1, channels)
 
 
-def _column(picture: Tensor) -> Tensor:
-    """(1,H,W,C) -> (1,C W,H,1), one pixel wide."""
-    return to_rows(picture, picture.shape[2])
-
-
 def upsampling_phases() -> Tensor:
     """(4,3): for each of a block's 4 pixels across, what bilinear upsampling x4 takes of the 3 blocks around."""
     weights = torch.zeros(COEFFICIENT_STRIDE, 3)
@@ -58,9 +57,10 @@ class BlockMeans(nn.Module):
         self.image = Matrix(means[:, :, :3].flatten(1))
         self.mask = Matrix(means[:, :, 3:].flatten(1))
 
-    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Pictures as (1,3 W,H,1) and (1,W,H,1) -> (1,4,H/4,W/4), the mask's last."""
-        rows = (F.avg_pool2d(x, (PIXELS, 1), stride=(PIXELS, 1)) for x in (image, mask))
+    def forward(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
+        """(1,H,W,3), (1,H,W,1) -> (1,4,H/4,W/4), the mask's last."""
+        columns = (to_rows(x, x.shape[2]) for x in (guidance, weak_mask))
+        rows = (F.avg_pool2d(x, (PIXELS, 1), stride=(PIXELS, 1)) for x in columns)
         image, mask = (
             to_rows(from_rows(x, channels), PIXELS) for x, channels in zip(rows, (3, 1), strict=True)
         )
@@ -80,10 +80,10 @@ class BlockApply(nn.Module):
         self.offset = Constant(6.0 * phases[:, None, None])
         self.sum = Matrix(6.0 * torch.eye(_AT_ONCE).repeat_interleave(3, dim=1))
 
-    def forward(self, coefficients: Tensor, image: Tensor) -> Tensor:
-        """(1,4,H/4,W/4), the guidance as (1,3 W,H,1) -> (1,H,W,1)."""
+    def forward(self, coefficients: Tensor, guidance: Tensor) -> Tensor:
+        """(1,4,H/4,W/4), (1,H,W,3) -> (1,H,W,1)."""
         slope, offset = _with_border(coefficients)
-        product = from_rows(_upsampled_down(self.slope(slope)) * image, 3)
+        product = from_rows(_upsampled_down(self.slope(slope)), 3) * guidance
         alpha = from_rows(self.sum(to_rows(product, _AT_ONCE)), 1)
         return sixth(alpha + from_rows(_upsampled_down(self.offset(offset)), 1))
 
@@ -122,14 +122,22 @@ class RowConv(nn.Conv2d):
         return super().forward(to_rows(input.permute(0, 2, 3, 1), PIXELS))
 
 
-def repeated(convolution: nn.Module, times: int) -> nn.Conv2d:
-    """Each output of a 1x1 convolution so many times: a product of 8 channels with 1 takes ten times one with 8."""
-    assert isinstance(convolution, nn.Conv2d)
-    result = nn.Conv2d(convolution.in_channels, times * convolution.out_channels, 1)
-    result.weight = nn.Parameter(convolution.weight.detach().repeat_interleave(times, dim=0))
-    assert convolution.bias is not None
-    result.bias = nn.Parameter(convolution.bias.detach().repeat_interleave(times))
+def _with_weights(convolution: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> nn.Conv2d:
+    """The same convolution of other channels: weight (O,I/groups,kh,kw), bias (O)."""
+    result = copy.deepcopy(convolution)
+    result.out_channels, result.in_channels = weight.shape[0], convolution.groups * weight.shape[1]
+    result.weight = nn.Parameter(weight.contiguous())
+    result.bias = None if bias is None else nn.Parameter(bias)
     return result
+
+
+def repeated(convolution: nn.Conv2d, times: int) -> nn.Conv2d:
+    """Each output of a convolution so many times: a product of 8 channels with 1 takes ten times one with 8."""
+    assert convolution.bias is not None
+    weight, bias = (
+        x.detach().repeat_interleave(times, dim=0) for x in (convolution.weight, convolution.bias)
+    )
+    return _with_weights(convolution, weight, bias)
 
 
 def for_xnnpack(hourglass: Hourglass) -> Hourglass:
@@ -138,11 +146,44 @@ def for_xnnpack(hourglass: Hourglass) -> Hourglass:
     Args:
         hourglass: without batch norms.
     """
-    hourglass.stem.parts[1] = RowConv(hourglass.stem.parts[1])  # type: ignore[arg-type]
-    weighed = hourglass.shortcut_8[0]
-    assert isinstance(weighed, nn.Conv2d)
-    hourglass.attention[0] = repeated(hourglass.attention[0], weighed.out_channels)
+    mask, logits, weighed = _convolutions(
+        hourglass.stem.parts[1], hourglass.attention[0], hourglass.shortcut_8[0]
+    )
+    hourglass.stem.parts[1] = RowConv(mask)
+    hourglass.attention[0] = repeated(logits, weighed.out_channels)
     return hourglass
+
+
+def with_means(hourglass: Hourglass) -> Matrix:
+    """Let the stem give block means of guidance and mask after its features, where `encode_8` ignores them; in place.
+
+    Args:
+        hourglass: of `for_xnnpack`. Its stem ends in a ReLU, which leaves means as they are.
+
+    Returns:
+        What picks the means: the guidance's three, then the mask's.
+    """
+    image, mask, reader = _convolutions(*hourglass.stem.parts, hourglass.encode_8.parts[0])
+    features, mean = image.out_channels, 1.0 / PIXELS**2
+    colours, rows = torch.zeros(4, *image.weight.shape[1:]), torch.zeros(4, *mask.weight.shape[1:])
+    for channel in range(3):
+        colours[channel, channel] = mean
+    rows[3] = mean
+    hourglass.stem.parts[0], hourglass.stem.parts[1] = _longer(image, colours), _longer(mask, rows)
+    ignored = F.pad(reader.weight.detach(), (0, 0, 0, 0, 0, 4))
+    hourglass.encode_8.parts[0] = _with_weights(reader, ignored, reader.bias)
+    return pick(range(features, features + 4), of=features + 4)
+
+
+def _longer(convolution: nn.Conv2d, rows: Tensor) -> nn.Conv2d:
+    """With so many outputs more."""
+    bias = None if convolution.bias is None else F.pad(convolution.bias.detach(), (0, len(rows)))
+    return _with_weights(convolution, torch.cat([convolution.weight.detach(), rows]), bias)
+
+
+def _convolutions(*modules: nn.Module) -> list[nn.Conv2d]:
+    assert all(isinstance(module, nn.Conv2d) for module in modules)
+    return list(modules)  # type: ignore[arg-type]
 
 
 class BlockGenerator(nn.Module):
@@ -150,28 +191,33 @@ class BlockGenerator(nn.Module):
 
     Args:
         folded: a generator without batch norms (`graph.fold_batch_norms`); its hourglass is changed.
+        int8: it will compute in int8, or store weights so: block means are no outputs of the stem.
     """
 
-    def __init__(self, folded: Generator) -> None:
+    def __init__(self, folded: Generator, int8: bool = True) -> None:
         super().__init__()
         self.closed_form, self.correction = folded.closed_form, folded.correction
         self.hourglass = for_xnnpack(folded.hourglass)
-        self.means = BlockMeans()
+        self.means = BlockMeans() if int8 else with_means(self.hourglass)
         self.apply_coefficients = BlockApply()
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
         """(1,H,W,3), (1,H,W,1) -> (1,H,W,1), (1,H/4,W/4,4)."""
-        image = _column(guidance)
-        coefficients = self._coefficients(guidance, weak_mask, image)
-        return self.apply_coefficients(coefficients, image), coefficients.permute(0, 2, 3, 1)
+        coefficients = self._coefficients(guidance, weak_mask)
+        return self.apply_coefficients(coefficients, guidance), coefficients.permute(0, 2, 3, 1)
 
     def coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
         """(1,H,W,3), (1,H,W,1) -> (1,H/4,W/4,4)."""
-        return self._coefficients(guidance, weak_mask, _column(guidance)).permute(0, 2, 3, 1)
+        return self._coefficients(guidance, weak_mask).permute(0, 2, 3, 1)
 
-    def _coefficients(self, guidance: Tensor, weak_mask: Tensor, image: Tensor) -> Tensor:
-        """(1,H,W,3), (1,H,W,1), the first as a column -> (1,4,H/4,W/4)."""
-        start = self.closed_form(self.means(image, _column(weak_mask)))
-        pictures = (x.permute(0, 3, 1, 2) for x in (guidance, weak_mask))
-        coefficients: Tensor = self.correction(start, self.hourglass(*pictures, start))
+    def _coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
+        """(1,H,W,3), (1,H,W,1) -> (1,4,H/4,W/4)."""
+        pictures = [x.permute(0, 3, 1, 2) for x in (guidance, weak_mask)]
+        if isinstance(self.means, BlockMeans):
+            seen, means = None, self.means(guidance, weak_mask)
+        else:
+            seen = self.hourglass.stem(*pictures)
+            means = self.means(seen)
+        start = self.closed_form(means)
+        coefficients: Tensor = self.correction(start, self.hourglass(*pictures, start, seen))
         return coefficients

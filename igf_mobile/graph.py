@@ -62,15 +62,21 @@ def _fold_joined(joined: JoinedConv, norm: nn.BatchNorm2d) -> None:
 class ExportGraph(nn.Module):
     """(guidance, weak_mask) -> (alpha, coefficients), all in one layout.
 
-    "NCHW" is the generator as it is written, for Core ML; "NHWC" its block form, for XNNPACK. With
-    `coefficients_only` it ends at the coefficients.
+    "NCHW" is the generator as it is written, for Core ML; "NHWC" its block form, for XNNPACK, another one where
+    artifacts have `int8` in them. With `coefficients_only` it ends at the coefficients.
     """
 
-    def __init__(self, model: Generator, layout: Layout = "NCHW", coefficients_only: bool = False) -> None:
+    def __init__(
+        self,
+        model: Generator,
+        layout: Layout = "NCHW",
+        coefficients_only: bool = False,
+        int8: bool = True,
+    ) -> None:
         super().__init__()
         self.coefficients_only = coefficients_only
         folded = fold_batch_norms(model)
-        self.model = folded if layout == "NCHW" else BlockGenerator(folded)
+        self.model = folded if layout == "NCHW" else BlockGenerator(folded, int8)
         self.requires_grad_(False).eval()
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, ...]:

@@ -146,7 +146,9 @@ class Hourglass(nn.Module):
         # Zero: training starts from the closed form, not from noise.
         self.head = JoinedConv((c8, ESTIMATES), 4, head=True)
 
-    def forward(self, guidance: Tensor, weak_mask: Tensor, start: Start) -> Tensor:
+    def forward(
+        self, guidance: Tensor, weak_mask: Tensor, start: Start, seen: Tensor | None = None
+    ) -> Tensor:
         """Corrections (B,4,H/8,W/8), unbounded: to alpha, to the trust in its refit, to the slope's gain, to alpha
         after the refit.
 
@@ -154,8 +156,10 @@ class Hourglass(nn.Module):
             guidance: (B,3,H,W) in [0,1], H and W divisible by 32.
             weak_mask: (B,1,H,W) in [0,1].
             start: the closed form of both.
+            seen: what `stem` makes of both, where that is known.
         """
-        e8 = self.encode_8(self.stem(guidance, weak_mask), start.evidence, start.contrast)
+        seen = self.stem(guidance, weak_mask) if seen is None else seen
+        e8 = self.encode_8(seen, start.evidence, start.contrast)
         e16 = self.encode_16(e8)
         bottleneck = self.residual(self.encode_32(e16))
 

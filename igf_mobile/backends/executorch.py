@@ -53,7 +53,7 @@ class _HalfGraph(ExportGraph):
     """Float16 inside, float32 at the edges."""
 
     def __init__(self, model: Generator, coefficients_only: bool) -> None:
-        super().__init__(model, "NHWC", coefficients_only)
+        super().__init__(model, "NHWC", coefficients_only, int8=False)
         self.half()
 
     def forward(self, guidance: Any, weak_mask: Any) -> tuple[Any, ...]:
@@ -124,13 +124,15 @@ def export(
     height, width = size
     example = (torch.rand(1, height, width, 3), torch.rand(1, height, width, 1))
     half = scheme == "fp16"
-    module = _HalfGraph(model, coefficients_only) if half else ExportGraph(model, "NHWC", coefficients_only)
+    int8 = scheme in ("w8", "w8a8") or layers is not None
+    whole = ExportGraph(model, "NHWC", coefficients_only, int8)
+    module = _HalfGraph(model, coefficients_only) if half else whole
     graph: Any = torch.export.export(module, example).module()
     restore_clamps(graph)
     slices_for_splits(graph)
     if half:
         _half_scalars(graph)
-    if scheme in ("w8", "w8a8") or layers is not None:
+    if int8:
         ranges = ranges_for(model, calibration) if scheme != "w8" else None
         graph = _quantized(graph, scheme, ranges, example, layers)
     partitioners: list[Any] = [XnnpackPartitioner()]

@@ -1,6 +1,7 @@
 """LiteRT (.tflite): litert-torch converts, ai-edge-quantizer quantizes, ai-edge-litert runs."""
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from igf_mobile import recipes, tflite_ranges
+from igf_mobile import recipes, schemes, tflite_ranges
 from igf_mobile.backends.base import (
     INPUTS,
     Artifact,
@@ -36,13 +37,17 @@ from igf_mobile.tflite_pack import drop_repeats, pack
 _NETWORK = r"Hourglass_hourglass"
 """Part of the name of every operator of the network proper; the rest of the graph stays float."""
 
+_STEM = r"JoinedConv_stem"
+"""Of those of its stem where that also gives the block means, for then it runs before the network."""
+
 _EDGE = r"JoinedConv_head;\d*;$"
 """The addition that brings the corrections back to the float part; a scope ends in `;`."""
 
 _WHOLE = _NETWORK + r";\d*;$"
 """What the network computes by itself, in none of its modules: of reshapes, the mask's on its way to be averaged."""
 
-_METADATA_PREFIX = "igf."
+_METADATA_NAME = "igf_mobile"
+"""One entry, as JSON: each of its own takes 40 bytes beside its text."""
 
 _float_models: dict[str, bytes] = {}
 
@@ -69,7 +74,7 @@ def _recipe(scheme: str) -> list[dict[str, Any]]:
     """Our scheme as an ai-edge-quantizer recipe for the network; where the vendor's words appear."""
     weights = {"num_bits": 8, "symmetric": True, "granularity": "CHANNELWISE", "dtype": "INT"}
     if scheme == "fp16":
-        return _half(_NETWORK)
+        return _half(_NETWORK) + _half(_STEM)
     if scheme == "w8":
         return _stored_as(_NETWORK, "min_max_uniform_quantize", **weights)
     if scheme == "w8a8":
@@ -108,19 +113,21 @@ def _mixed(content: bytes, model: Generator, layers: Mapping[str, str]) -> list[
     ]
 
 
-def _float_model(model: Generator, size: tuple[int, int], coefficients_only: bool = False) -> bytes:
+def _float_model(
+    model: Generator, size: tuple[int, int], coefficients_only: bool = False, int8: bool = True
+) -> bytes:
     """The float flatbuffer; converting takes half a minute, so the schemes of one model share it."""
     import litert_torch
     import torch
 
-    digest = hashlib.sha256(repr((size, coefficients_only)).encode())
+    digest = hashlib.sha256(repr((size, coefficients_only, int8)).encode())
     for name, tensor in model.state_dict().items():
         digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
     key = digest.hexdigest()
     if key not in _float_models:
         height, width = size
         example = (torch.rand(1, height, width, 3), torch.rand(1, height, width, 1))
-        graph = ExportGraph(model, "NHWC", coefficients_only)
+        graph = ExportGraph(model, "NHWC", coefficients_only, int8)
         _float_models[key] = bytes(litert_torch.convert(graph, example).model_content())
     return _float_models[key]
 
@@ -157,12 +164,12 @@ def _finish(content: bytes, metadata: Mapping[str, str], outputs: Sequence[str])
     graph.name = "igf"
     tree.description = metadata.get("name", "igf")
     tree.metadata = [entry for entry in tree.metadata if entry.name == b"min_runtime_version"]
-    for key, value in sorted(metadata.items()):
-        buffer, entry = schema.BufferT(), schema.MetadataT()
-        buffer.data = np.frombuffer(value.encode(), np.uint8)
-        entry.name, entry.buffer = _METADATA_PREFIX + key, len(tree.buffers)
-        tree.buffers.append(buffer)
-        tree.metadata.append(entry)
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    text = json.dumps(dict(metadata), sort_keys=True, separators=(",", ":"))
+    buffer.data = np.frombuffer(text.encode(), np.uint8)
+    entry.name, entry.buffer = _METADATA_NAME, len(tree.buffers)
+    tree.buffers.append(buffer)
+    tree.metadata.append(entry)
     return pack(tree)
 
 
@@ -178,12 +185,9 @@ def read_metadata(path: Path) -> dict[str, str]:
     tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(path.read_bytes(), 0))
     try:
         named = {entry.name.decode(): tree.buffers[entry.buffer].data for entry in tree.metadata or ()}
-        return {
-            name.removeprefix(_METADATA_PREFIX): bytes(data).decode()
-            for name, data in named.items()
-            if name.startswith(_METADATA_PREFIX)
-        }
-    except (UnicodeDecodeError, TypeError, IndexError) as error:
+        metadata: dict[str, str] = json.loads(bytes(named.get(_METADATA_NAME, b"{}")))
+        return metadata
+    except (ValueError, TypeError, IndexError) as error:
         raise DamagedFile(f"{path}: its metadata are damaged: {error}") from error
 
 
@@ -253,7 +257,8 @@ def export(
     """Write a .tflite; see `base.ExportFunction`."""
     from igf_mobile.tflite_layers import layers_found
 
-    content = _float_model(model, size, coefficients_only)
+    int8 = layers is not None or schemes.get(scheme).weights == "int8"
+    content = _float_model(model, size, coefficients_only, int8)
     if layers is not None:
         content = _quantized(content, _mixed(content, model, layers), model, calibration)
     elif scheme != "fp32":
