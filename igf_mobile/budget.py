@@ -18,6 +18,16 @@ from igf_mobile.manifest import ArtifactRecord, Manifest
 DEFAULT_BUDGET = Path(__file__).parent / "weights" / "budget.json"
 
 BYTES, WEIGHT_BYTES, SAD_RATIO = "bytes", "weight_bytes", "sad_ratio"
+METRICS = ("sad", "mse", "grad", "conn")
+ON_PHOTOGRAPHS = "photographs_{}_ratio"
+_RATIOS = (SAD_RATIO, *(ON_PHOTOGRAPHS.format(metric) for metric in METRICS))
+_QUANTITIES = (BYTES, WEIGHT_BYTES, *_RATIOS)
+
+PHOTOGRAPHS = "photographs.json"
+"""What `igf eval --artifacts` measured, in a build's folder."""
+
+ANY = "any"
+"""A bound of every backend's artifact of a scheme."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +35,11 @@ class Bound:
     """One line of the budget."""
 
     backend: str
+    """Its name, or any."""
     scheme: str
     quantity: str
-    """bytes of the artifact, weight_bytes (an .mlpackage's weight files), sad_ratio (of the float model's)."""
+    """bytes of the artifact, weight_bytes (an .mlpackage's weight files), sad_ratio (of the float model's, on the proof
+    composites), photographs_sad_ratio and _mse_, _grad_, _conn_ (on photographs with true alpha)."""
     goal: float
     holds: float
     """What it must not exceed today; above the goal where that is not met."""
@@ -36,8 +48,8 @@ class Bound:
 
     def __post_init__(self) -> None:
         where = f"budget of {self.backend} {self.scheme} {self.quantity}"
-        if self.quantity not in (BYTES, WEIGHT_BYTES, SAD_RATIO):
-            raise ValueError(f"{where}: the quantity is not one of {BYTES}, {WEIGHT_BYTES}, {SAD_RATIO}")
+        if self.quantity not in _QUANTITIES:
+            raise ValueError(f"{where}: the quantity is not one of {', '.join(_QUANTITIES)}")
         for name in ("goal", "holds"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value < math.inf:
@@ -95,19 +107,62 @@ def load_budget(path: Path = DEFAULT_BUDGET) -> list[Bound]:
 
 
 def spend(manifest: Manifest, folder: Path, bounds: Sequence[Bound]) -> list[Spending]:
-    """Each bound with what the artifact of a build takes of it; bounds of artifacts that it lacks are left out.
+    """Each bound with what the artifacts of a build take of it; bounds of artifacts that it lacks are left out.
 
-    A ratio of an artifact that did not run ("not run: reason") is left out too: the record says why.
+    A ratio of an artifact that did not run ("not run: reason") is left out too, for the record says why; and those on
+    photographs that were not measured, for they need photographs (`not_on_photographs` names them).
     """
+    photographs = on_photographs(manifest, folder)
     found = []
     for bound in bounds:
-        record = manifest.find(bound.backend, bound.scheme)
-        if record is None or (bound.quantity == SAD_RATIO and record.ran_on.startswith("not run: ")):
-            continue
-        value = _value(bound.quantity, record, folder)
-        unmet = bound.quantity != SAD_RATIO and value is not None and value > bound.goal
-        found.append(Spending(bound, value, _parts(folder / record.file) if unmet else ""))
+        for record in manifest.artifacts:
+            if bound.scheme != record.scheme or bound.backend not in (record.backend, ANY):
+                continue
+            if bound.quantity in _RATIOS and record.ran_on.startswith("not run: "):
+                continue
+            if bound.quantity in _RATIOS[1:]:
+                ratios = photographs.get(f"{record.backend}-{record.scheme}")
+                if ratios is None:
+                    continue
+                value: float | None = ratios[bound.quantity]
+            else:
+                value = _value(bound.quantity, record, folder)
+            unmet = bound.quantity not in _RATIOS and value is not None and value > bound.goal
+            own = dataclasses.replace(bound, backend=record.backend)
+            found.append(Spending(own, value, _parts(folder / record.file) if unmet else ""))
     return found
+
+
+def on_photographs(manifest: Manifest, folder: Path) -> dict[str, dict[str, float]]:
+    """`<backend>-<scheme>` -> quantity -> ratio, as far as `igf eval --artifacts` measured these very files.
+
+    Raises:
+        DamagedFile: what it wrote cannot be read.
+    """
+    path = folder / PHOTOGRAPHS
+    if not path.is_file():
+        return {}
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["artifacts"]
+        return {
+            name: {ON_PHOTOGRAPHS.format(m): float(rows[name][f"{m}_ratio"]) for m in METRICS}
+            for record in manifest.artifacts
+            if (name := f"{record.backend}-{record.scheme}") in rows
+            and rows[name].get("sha256") == record.sha256
+        }
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DamagedFile(f"{path} is not readable: {error!r}; `igf eval --artifacts` writes it") from error
+
+
+def not_on_photographs(manifest: Manifest, folder: Path) -> list[str]:
+    """Names of the artifacts that run here and were not measured on photographs."""
+    measured = on_photographs(manifest, folder)
+    names = [
+        f"{record.backend}-{record.scheme}"
+        for record in manifest.artifacts
+        if not record.ran_on.startswith("not run: ")
+    ]
+    return [name for name in names if name not in measured]
 
 
 def _value(quantity: str, record: ArtifactRecord, folder: Path) -> float | None:

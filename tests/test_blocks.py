@@ -13,6 +13,7 @@ from igf_mobile.blocks import (
     from_rows,
     to_rows,
     upsampling_phases,
+    with_means,
 )
 from igf_mobile.graph import fold_batch_norms
 from igf_mobile.model import Generator, apply_coefficients
@@ -55,8 +56,8 @@ def test_block_apply_is_apply_coefficients(mutant: str | None) -> None:
     assert 0.1 < (wanted == 0.0).float().mean() < 0.9  # both clamped and not
     if mutant == "border":
         coefficients = coefficients.roll(1, dims=3)
-    column = to_rows(channels_last(guidance.flip(1) if mutant == "order" else guidance), 32)
-    found = BlockApply()(coefficients, column).permute(0, 3, 1, 2)
+    picture = channels_last(guidance.flip(1) if mutant == "order" else guidance)
+    found = BlockApply()(coefficients, picture).permute(0, 3, 1, 2)
     error = (found - wanted).abs().max().item()
     assert error < 2e-6 if mutant is None else error > 0.1  # measured: 5e-7
 
@@ -71,9 +72,24 @@ def test_a_convolution_on_rows_is_the_convolution(trained_like: Generator) -> No
 
 def test_means_are_block_means() -> None:
     image, mask = random(1, 3, 16, 32), random(1, 1, 16, 32)
-    found = BlockMeans()(*(to_rows(channels_last(x), 32) for x in (image, mask)))
+    found = BlockMeans()(channels_last(image), channels_last(mask))
     wanted = avg_pool2d(torch.cat([image, mask], dim=1), 4)
     torch.testing.assert_close(found, wanted, atol=1e-6, rtol=0.0)
+
+
+def test_a_stem_with_means_gives_them_beside_its_features(trained_like: Generator) -> None:
+    image, mask = random(1, 3, 32, 64), random(1, 1, 32, 64)
+    plain, longer = (for_xnnpack(fold_batch_norms(trained_like).hourglass) for _ in range(2))
+    means = with_means(longer)
+    evidence, contrast = random(1, 7, 4, 8), random(1, 3, 4, 8)
+    with torch.no_grad():
+        seen, features = longer.stem(image, mask), plain.stem(image, mask)
+        torch.testing.assert_close(seen[:, :8], features, atol=1e-6, rtol=0.0)
+        wanted = avg_pool2d(torch.cat([image, mask], dim=1), 4)
+        torch.testing.assert_close(means(seen), wanted, atol=1e-6, rtol=0.0)
+        torch.testing.assert_close(
+            longer.encode_8(seen, evidence, contrast), plain.encode_8(features, evidence, contrast)
+        )
 
 
 def test_only_the_masks_stem_and_the_attention_change(trained_like: Generator) -> None:

@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from igf_mobile import schemes
-from igf_mobile.budget import BYTES, SAD_RATIO, WEIGHT_BYTES, Bound, Spending, load_budget, spend
+from igf_mobile.budget import (
+    BYTES,
+    METRICS,
+    PHOTOGRAPHS,
+    SAD_RATIO,
+    WEIGHT_BYTES,
+    Bound,
+    Spending,
+    load_budget,
+    not_on_photographs,
+    spend,
+)
 from igf_mobile.contents.parts import parts
 from igf_mobile.errors import DamagedFile
 from igf_mobile.manifest import Manifest, load_manifest
@@ -109,13 +120,68 @@ def test_a_row_that_is_no_bound(tmp_path: Path, changes: dict[str, Any], said: s
     assert str(raised.value).startswith(f"{path} is not a budget: budget of a w8 ")
 
 
+def photographed(manifest: Manifest, folder: Path, ratio: float, **changes: Any) -> Path:
+    """A build's folder with what `igf eval --artifacts` writes about one artifact."""
+    record = manifest.find("fake", "w8")
+    assert record is not None
+    row = {
+        "sha256": record.sha256,
+        "sad_ratio": ratio,
+        "mse_ratio": 1.0,
+        "grad_ratio": 1.0,
+        "conn_ratio": 1.0,
+    }
+    folder.mkdir()
+    document = {"photographs": 14, "artifacts": {"float": {"sha256": "0"}, "fake-w8": row | changes}}
+    (folder / PHOTOGRAPHS).write_text(json.dumps(document))
+    return folder
+
+
+def test_ratios_on_photographs_are_held_to_the_same_budget(manifest: Manifest, tmp_path: Path) -> None:
+    limits = [bound("photographs_sad_ratio", 1.005, 1.005), bound("photographs_mse_ratio", 1.01, 1.01)]
+    good, past = (
+        photographed(manifest, tmp_path / name, r) for name, r in (("good", 1.004), ("past", 1.006))
+    )
+    assert [s.failure for s in spend(manifest, good, limits)] == [None, None]
+    assert [s.failure for s in spend(manifest, past, limits)] == [
+        "fake w8: photographs_sad_ratio 1.0060 is past the budget, 1.0050",
+        None,
+    ]
+    assert "fake-w8" not in not_on_photographs(manifest, good)
+
+
+def test_what_was_measured_of_another_file_is_not_believed(
+    manifest: Manifest, healthy_build: Path, tmp_path: Path
+) -> None:
+    limits = [bound("photographs_sad_ratio", 1.005, 1.005)]
+    other = photographed(manifest, tmp_path / "other", 1.0, sha256="f" * 64)
+    for folder in (other, healthy_build):
+        assert spend(manifest, folder, limits) == []
+        assert not_on_photographs(manifest, folder) == [
+            f"fake-{scheme}" for scheme in ("fp32", "fp16", "w8", "w8a8")
+        ]
+
+
+def test_measurements_on_photographs_that_cannot_be_read(manifest: Manifest, tmp_path: Path) -> None:
+    folder = photographed(manifest, tmp_path / "x", 1.0, sad_ratio=None)
+    with pytest.raises(DamagedFile, match=r"photographs\.json is not readable"):
+        spend(manifest, folder, [bound("photographs_sad_ratio")])
+
+
+def test_a_bound_of_any_backend_is_one_of_each(manifest: Manifest, healthy_build: Path) -> None:
+    (found,) = spend(manifest, healthy_build, [bound(goal=1, holds=1, backend="any")])
+    assert found.bound.backend == "fake"
+    assert str(found.failure).startswith("fake w8: bytes ")
+
+
 def test_the_shipped_budget_bounds_every_scheme_but_the_reference() -> None:
     bounds = load_budget()
     sizes = {(b.backend, b.scheme) for b in bounds if b.quantity in (BYTES, WEIGHT_BYTES)}
-    ratios = {(b.backend, b.scheme) for b in bounds if b.quantity == SAD_RATIO}
     for backend in ("coreml", "executorch", "litert"):
         assert {(backend, "fp16"), (backend, "w8a8")} <= sizes
-        assert {(backend, scheme) for scheme in set(schemes.SCHEMES) - {"fp32", "p4"}} <= ratios
+    for quantity in (SAD_RATIO, *(f"photographs_{metric}_ratio" for metric in METRICS)):
+        bounded = {b.scheme for b in bounds if b.quantity == quantity and b.backend == "any"}
+        assert bounded == set(schemes.SCHEMES) - {"fp32"}
 
 
 def test_the_parts_of_a_package_are_the_whole(tmp_path: Path) -> None:

@@ -58,11 +58,15 @@ def test_folding_refuses_training_mode() -> None:
         fold_batch_norms(Generator().train())
 
 
-def test_nhwc_is_nchw_permuted(trained_like: Generator, photographs: Callable[..., Pairs]) -> None:
+@pytest.mark.parametrize("int8", [False, True])
+def test_nhwc_is_nchw_permuted(
+    trained_like: Generator, photographs: Callable[..., Pairs], int8: bool
+) -> None:
     guidance, mask = inputs(photographs)
     with torch.no_grad():
         wanted = ExportGraph(trained_like)(guidance, mask)
-        found = ExportGraph(trained_like, "NHWC")(guidance.permute(0, 2, 3, 1), mask.permute(0, 2, 3, 1))
+        graph = ExportGraph(trained_like, "NHWC", int8=int8)
+        found = graph(guidance.permute(0, 2, 3, 1), mask.permute(0, 2, 3, 1))
     assert [tuple(x.shape) for x in found] == [(1, 64, 64, 1), (1, 16, 16, 4)]
     # Measured: 2.0e-5, 3.2e-5. The colour regression magnifies how a block mean is rounded.
     for a, b, limit in zip(wanted, found, (6e-5, 1e-4), strict=True):

@@ -1,8 +1,9 @@
 """`igf verify`."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +11,10 @@ from igf_mobile import terminal
 from igf_mobile.commands.options import Build, Checkpoint, Json, Tolerances
 from igf_mobile.commands.parity_table import parity_table
 from igf_mobile.errors import GateFailed, NotPossible
+
+if TYPE_CHECKING:
+    from igf_mobile.budget import Spending
+    from igf_mobile.manifest import Manifest
 
 
 def verify(
@@ -44,7 +49,7 @@ def verify(
         terminal.screen.print(agreement, style="green")
         return
     from igf_mobile import gates
-    from igf_mobile.budget import as_json, load_budget, spend
+    from igf_mobile.budget import as_json, load_budget, not_on_photographs, spend
     from igf_mobile.checkpoint import DEFAULT_CHECKPOINT
     from igf_mobile.parity import load_tolerances
     from igf_mobile.pipeline.verify import open_build, verify_build
@@ -65,20 +70,36 @@ def verify(
         terminal.stdout().print(f"wrote {set_tolerances}", highlight=False)
         return
     spendings = spend(manifest, build, load_budget())
+    unseen = not_on_photographs(manifest, build)
     failures += [s.failure for s in spendings if s.failure]
     if (build / FILE_NAME).is_file():
         write_report(build, failures)  # with what was found inside the files
     if json_:
         artifacts = dataclasses.asdict(manifest)["artifacts"]
-        terminal.print_json({"artifacts": artifacts, "failures": failures, "budget": as_json(spendings)})
+        terminal.print_json(
+            {
+                "artifacts": artifacts,
+                "failures": failures,
+                "budget": as_json(spendings),
+                "not_on_photographs": unseen,
+            }
+        )
     else:
-        terminal.stdout().print(parity_table(manifest))
-        for spending in spendings:
-            if spending.unmet:
-                terminal.stdout().print(spending.unmet, highlight=False, soft_wrap=True)
+        _show(manifest, spendings, unseen)
     if failures:
         raise GateFailed.of(failures)
     terminal.screen.print(f"all gates passed for {len(manifest.artifacts)} artifacts", style="green")
+
+
+def _show(manifest: "Manifest", spendings: "Sequence[Spending]", unseen: "Sequence[str]") -> None:
+    """The table, goals that are not met, and what was measured on no photographs."""
+    out = terminal.stdout()
+    out.print(parity_table(manifest))
+    sentences = [spending.unmet for spending in spendings if spending.unmet]
+    if unseen:
+        sentences.append(f"photographs: not run: `igf eval --artifacts` measures {', '.join(unseen)} on some")
+    for sentence in sentences:
+        out.print(sentence, highlight=False, soft_wrap=True)
 
 
 def _elsewhere(arch: str | None, runtime: str | None, build: Path, as_json: bool) -> str:

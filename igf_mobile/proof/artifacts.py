@@ -11,6 +11,7 @@ import numpy as np
 
 from igf_mobile import backends
 from igf_mobile.backends.base import BackendUnavailable, Runner
+from igf_mobile.budget import METRICS, PHOTOGRAPHS
 from igf_mobile.checkpoint import load_checkpoint
 from igf_mobile.evaluate import EvalCase, Float32Array, evaluate
 from igf_mobile.files import sha256_of, write_text
@@ -19,9 +20,7 @@ from igf_mobile.matting import FloatRunner
 from igf_mobile.proof.cache import Cache, case_digest, digest, network_code
 from igf_mobile.quiet import output_to
 
-FILE_NAME = "photographs.json"
 FLOAT = "float"
-METRICS = ("sad", "mse", "grad", "conn")
 
 
 def measure_artifacts(
@@ -74,7 +73,7 @@ def measure_artifacts(
         ratios = {f"{metric}_ratio": found[metric] / reference[metric] for metric in METRICS}
         artifacts[name] = {"sha256": record.sha256, **found, **ratios}
     result = {"photographs": len(cases), "artifacts": artifacts}
-    write_text(folder / FILE_NAME, json.dumps(result, indent=1, sort_keys=True) + "\n")
+    write_text(folder / PHOTOGRAPHS, json.dumps(result, indent=1, sort_keys=True) + "\n")
     return result
 
 

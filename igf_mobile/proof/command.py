@@ -118,6 +118,8 @@ def _evaluate_artifacts(
     from rich.console import Console
     from rich.table import Table
 
+    from igf_mobile.budget import load_budget, spend
+    from igf_mobile.manifest import load_manifest
     from igf_mobile.proof.artifacts import measure_artifacts, table_rows
     from igf_mobile.proof.bars import Bars
 
@@ -126,12 +128,15 @@ def _evaluate_artifacts(
         result = measure_artifacts(build, weights, cases, cache, bars.advance)
     if json_:
         print(json.dumps(result, indent=1))
-        return
-    header, *rows = table_rows(result)
-    table = Table(*header, title=f"{len(cases)} photographs")
-    for row in rows:
-        table.add_row(*row)
-    stdout().print(table)
+    else:
+        header, *rows = table_rows(result)
+        table = Table(*header, title=f"{len(cases)} photographs")
+        for row in rows:
+            table.add_row(*row)
+        stdout().print(table)
+    spendings = spend(load_manifest(build), build, load_budget())
+    if failures := [s.failure for s in spendings if s.failure and s.bound.quantity.startswith("photographs")]:
+        raise GateFailed.of(failures)
 
 
 def _artifact_digest(build: Path, runtime: str, scheme: str) -> str:
