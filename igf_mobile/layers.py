@@ -31,12 +31,12 @@ def layer_names(model: Generator) -> list[str]:
     return [name for name in convolutions if is_layer(name)]
 
 
-def layer_weights(model: Generator, layout: Layout = "NCHW") -> dict[str, FloatArray]:
+def layer_weights(model: Generator, layout: Layout = "NCHW", int8: bool = True) -> dict[str, FloatArray]:
     """Every convolution of the exported graph -> its weights (O,I,kh,kw), batch norms folded.
 
-    Some have constant kernels; they are no layers, see `is_layer`.
+    Some have constant kernels; they are no layers, see `is_layer`. `int8`: as for `ExportGraph`.
     """
-    graph = ExportGraph(model, layout).model
+    graph = ExportGraph(model, layout, int8=int8).model
     return {
         name: module.weight.detach().numpy()
         for name, module in graph.named_modules()

@@ -165,7 +165,7 @@ def _finish(content: bytes, metadata: Mapping[str, str], outputs: Sequence[str])
     tree.description = metadata.get("name", "igf")
     tree.metadata = [entry for entry in tree.metadata if entry.name == b"min_runtime_version"]
     buffer, entry = schema.BufferT(), schema.MetadataT()
-    text = json.dumps(dict(metadata), sort_keys=True, separators=(",", ":"))
+    text = json.dumps(dict(metadata), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     buffer.data = np.frombuffer(text.encode(), np.uint8)
     entry.name, entry.buffer = _METADATA_NAME, len(tree.buffers)
     tree.buffers.append(buffer)

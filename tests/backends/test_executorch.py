@@ -146,7 +146,7 @@ def test_metadata_round_trip(exported: Exporter, scheme: str) -> None:
 @pytest.mark.parametrize("scheme", EACH_SCHEME)
 def test_operators(exported: Exporter, scheme: str) -> None:
     artifact = exported(scheme)
-    assert artifact.delegated["convolution"] == CONVOLUTIONS + FIXED
+    assert artifact.delegated["convolution"] == CONVOLUTIONS + FIXED - (scheme in ("fp32", "fp16"))
     assert artifact.fallback == FALLBACK[scheme]
     assert artifact.quantized.get("convolution", 0) == INT8[scheme]
 
@@ -195,7 +195,10 @@ def expected(trained_like: Generator, photographs_64: Pairs, exported: Exporter)
 
 
 @pytest.mark.parametrize("scheme", EACH_SCHEME)
-def test_the_layers_are_the_checkpoints(exported: Exporter, expected: list[Expected], scheme: str) -> None:
+def test_the_layers_are_the_checkpoints(
+    trained_like: Generator, photographs_64: Pairs, exported: Exporter, scheme: str
+) -> None:
+    expected = expected_layers(trained_like, "NHWC", photographs_64, int8=scheme in ("w8", "w8a8"))
     assert check_contents("x", scheme, executorch.layers(exported(scheme).path), expected) == []
 
 
