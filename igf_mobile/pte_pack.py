@@ -1,9 +1,10 @@
 """A .pte made smaller, with the same operators and the same numbers.
 
 ExecuTorch 1.5.1 gives each constant of an XNNPACK graph a segment and names it by 64 hexadecimal digits, in the graph
-and again in the program; flatc writes a shape for each tensor that has it; and a convolution in float16 has float32
-weights. Here constants follow their graph without names, equal parts of the graph are written once, and weights of
-float16 convolutions are float16: the serialiser made them wider, so they are exact.
+and again in the program; flatc writes a shape for each tensor that has it; a convolution in float16 has float32
+weights; and each vector of scales is a constant with an entry of its own. Here constants follow their graph without
+names, equal parts of the graph are written once, scales stand in the graph, and weights of float16 convolutions are
+float16: the serialiser made them wider, so they are exact.
 """
 
 import struct
@@ -51,6 +52,7 @@ def _delegate(payload: bytes, named: Mapping[str, bytes]) -> bytes:
     graph = pte.xnn_graph(payload)
     buffers = pte.constants(payload, named)
     _halve(graph, buffers)
+    _inline_scales(graph, buffers)
     constants = bytearray()
     graph["constant_data"] = []
     for data in _once(graph, buffers):
@@ -66,21 +68,26 @@ def _delegate(payload: bytes, named: Mapping[str, bytes]) -> bytes:
     return (header.ljust(start, b"\0") + flatbuffer).ljust(end, b"\0") + bytes(constants)
 
 
+def _inline_scales(graph: dict[str, Any], buffers: list[bytes]) -> None:
+    """Scales of channels into the graph, in place, where XNNPACK's delegate looks for those that no constant holds."""
+    for value in graph["xvalues"]:
+        scheme = value["xvalue_union"].get("quant_params", {})
+        if place := scheme.pop("scale_buffer_idx", 0):
+            scheme["scale"] = np.frombuffer(buffers[place], np.float32).tolist()
+
+
 def _once(graph: dict[str, Any], buffers: list[bytes]) -> list[bytes]:
     """Let the graph have each constant once, in place; the buffers that are left."""
-    kept = list(dict.fromkeys([b"", *buffers]))
+    used = [pte.tensor_of(value).get("constant_buffer_idx", 0) for value in graph["xvalues"]]
+    kept = list(dict.fromkeys([b"", *(buffers[place] for place in sorted(set(used)) if place)]))
     places = {data: place for place, data in enumerate(kept)}
     first: dict[str, int] = {}
     stands_for: dict[int, int] = {}
     values = []
     for value in graph["xvalues"]:
         union, tensor = value["xvalue_union"], pte.tensor_of(value)
-        for holder, name in (
-            (tensor, "constant_buffer_idx"),
-            (union.get("quant_params", {}), "scale_buffer_idx"),
-        ):
-            if holder.get(name):
-                holder[name] = places[buffers[holder[name]]]
+        if tensor.get("constant_buffer_idx"):
+            tensor["constant_buffer_idx"] = places[buffers[tensor["constant_buffer_idx"]]]
         index = tensor["id_out"]
         if tensor.get("constant_buffer_idx"):
             stands_for[index] = first.setdefault(repr({**value, "xvalue_union": _without_id(union)}), index)
