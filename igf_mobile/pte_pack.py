@@ -19,7 +19,6 @@ from igf_mobile.contents import pte
 
 _ALIGNMENT = 16
 _XNN_HEADER = struct.Struct("<4x4sHIIIQ")
-_CONVOLUTIONS = ("XNNConv2d", "XNNDepthwiseConv2d")
 
 
 def packed(content: bytes) -> bytes:
@@ -119,7 +118,7 @@ def _halve(graph: dict[str, Any], buffers: list[bytes]) -> None:
         tensors[tensor["id_out"]] = tensor
     for node in graph["xnodes"]:
         union = node["xnode_union"]
-        if node["xnode_union_type"] not in _CONVOLUTIONS:
+        if node["xnode_union_type"] not in pte.CONVOLUTIONS:
             continue
         if tensors[union["input1_id"]]["datatype"] != "xnn_datatype_fp16":
             continue

@@ -12,7 +12,8 @@ import numpy as np
 from igf_mobile import flatbuffer_tree
 from igf_mobile.contents.layers import Array, Grid, Layer, bias_step
 
-_CONVOLUTIONS = ("XNNConv2d", "XNNDepthwiseConv2d")
+CONVOLUTIONS = ("XNNConv2d", "XNNDepthwiseConv2d", "XNNFullyConnected")
+"""What XNNPACK runs a convolution with; the last for those of single pixels (`xnnpack_graph.products`)."""
 _STORED = {
     "xnn_datatype_fp32": (np.float32, "float32"),
     "xnn_datatype_fp16": (np.float16, "float16"),
@@ -119,7 +120,7 @@ def _graph_layers(graph: dict[str, Any], buffers: list[bytes], where: str) -> li
     found = []
     for position, node in enumerate(graph["xnodes"]):
         kind, union = node["xnode_union_type"], node["xnode_union"]
-        if kind in _CONVOLUTIONS:
+        if kind in CONVOLUTIONS:
             found.append(_layer(kind, union, values, buffers, f"{where}, node {position} ({kind})"))
     return found
 
@@ -144,7 +145,10 @@ def _layer(
         array = array * scale.reshape(along)
         if source is not None and node["bias_id"] in values:
             bias = bias_step(_scales(values[node["bias_id"]][1], buffers), source, scale)
-    weights = array.transpose((3, 0, 1, 2) if kind == "XNNDepthwiseConv2d" else (0, 3, 1, 2))
+    if kind == "XNNFullyConnected":
+        weights = array[:, :, None, None]
+    else:
+        weights = array.transpose((3, 0, 1, 2) if kind == "XNNDepthwiseConv2d" else (0, 3, 1, 2))
     return Layer(label, weights, number, source, _grid(*values[node["output_id"]]), bias)
 
 

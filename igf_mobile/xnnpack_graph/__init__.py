@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from igf_mobile.xnnpack_graph.products import convolutions_as_products
 from igf_mobile.xnnpack_graph.transposes import join_transposes
 
 
@@ -33,3 +34,4 @@ def simplify(graph: Any) -> None:
         graph: an `XNNGraph`, its nodes in order.
     """
     join_transposes(graph)
+    convolutions_as_products(graph)
