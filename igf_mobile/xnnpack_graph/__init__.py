@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from igf_mobile.xnnpack_graph.fusing import fuse_clamps, resize_quantized, write_outputs
+from igf_mobile.xnnpack_graph.nodes import drop_unread
 from igf_mobile.xnnpack_graph.products import convolutions_as_products
-from igf_mobile.xnnpack_graph.transposes import join_transposes
+from igf_mobile.xnnpack_graph.sinking import sink_transposes
 
 
 @contextmanager
@@ -33,5 +35,9 @@ def simplify(graph: Any) -> None:
     Args:
         graph: an `XNNGraph`, its nodes in order.
     """
-    join_transposes(graph)
+    sink_transposes(graph)
+    fuse_clamps(graph)
+    resize_quantized(graph)
+    write_outputs(graph)
+    drop_unread(graph)
     convolutions_as_products(graph)
