@@ -8,13 +8,12 @@ float16: the serialiser made them wider, so they are exact.
 """
 
 import struct
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from igf_mobile import flatbuffer_tree
+from igf_mobile import flatbuffer_tree, pte_calls
 from igf_mobile.contents import pte
 
 _ALIGNMENT = 16
@@ -34,22 +33,26 @@ def packed(content: bytes) -> bytes:
     from executorch.exir.schema import DataLocation
 
     file = deserialize_pte_binary(content)
-    named = pte.named_data(content)
-    for delegate in file.program.execution_plan[0].delegates:
+    program, named = file.program, pte.named_data(content)
+    call = pte_calls.only_call(program)
+    for delegate in program.execution_plan[0].delegates:
         if delegate.id != "XnnpackBackend" or delegate.processed.location != DataLocation.INLINE:
             raise ValueError(f"a delegate of {delegate.id}, not of XNNPACK")
-        data = file.program.backend_delegate_data[delegate.processed.index]
-        data.data = _delegate(bytes(data.data), named)
+        data = program.backend_delegate_data[delegate.processed.index]
+        graph, buffers = pte.xnn_graph(bytes(data.data)), pte.constants(bytes(data.data), named)
+        if call is not None:
+            pte_calls.share_constants(program, call, graph)
+            pte_calls.take_casts(program, call, graph)
+        data.data = _delegate(graph, buffers)
+    pte_calls.drop_unused(program)
     whole = serialize_pte_binary(
         replace(file, named_data=None), extract_delegate_segments=True, segment_alignment=_ALIGNMENT
     )
     return bytes(whole)
 
 
-def _delegate(payload: bytes, named: Mapping[str, bytes]) -> bytes:
+def _delegate(graph: dict[str, Any], buffers: list[bytes]) -> bytes:
     """XNNPACK's payload with its constants in it."""
-    graph = pte.xnn_graph(payload)
-    buffers = pte.constants(payload, named)
     _halve(graph, buffers)
     _inline_scales(graph, buffers)
     constants = bytearray()

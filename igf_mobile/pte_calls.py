@@ -1,0 +1,178 @@
+"""What a program of ExecuTorch does around its one delegate: less of it.
+
+ExecuTorch hands the numbers of arithmetic to XNNPACK as inputs, a tensor of the program and one of the graph for each
+time that one is used; here equal ones are one. They cannot be constants of the graph: XNNPACK packs weights, but reads
+the operands of arithmetic where they lie, and ExecuTorch has freed the graph by then (1.5.1: NaN and worse).
+
+It casts to float16 and back with portable kernels, an element at a time and into tensors of its own; XNNPACK converts
+as well, and in half of the frame's time (igf-512 on one core: 5.9 ms for 10.6).
+"""
+
+from typing import Any
+
+from igf_mobile.contents import pte
+
+NOT_THERE = 2**32 - 1
+"""As XNNPACK's graphs have the external number of a tensor inside them."""
+
+_TYPES = {"FLOAT": "xnn_datatype_fp32", "HALF": "xnn_datatype_fp16"}
+_BYTES = {"FLOAT": 4, "HALF": 2}
+_CAST = "dim_order_ops::_to_dim_order_copy"
+_ALIGNMENT = 16
+_INPUT, _OUTPUT = 1, 2
+"""Flags of XNNPACK's values."""
+
+
+def only_call(program: Any) -> Any:
+    """The call of the one delegate of the program's first method; None where there are more, or other methods' too."""
+    from executorch.exir.schema import DelegateCall
+
+    plan = program.execution_plan[0]
+    steps = [step.instr_args for chain in plan.chains for step in chain.instructions]
+    calls = [step for step in steps if isinstance(step, DelegateCall)]
+    if len(calls) != 1 or len(plan.delegates) != 1 or len(plan.chains) != 1:
+        return None
+    return calls[0]
+
+
+def share_constants(program: Any, call: Any, graph: dict[str, Any]) -> None:
+    """Let a call take each constant of the program once, and the called graph have one input for it; all in place."""
+    values, outside = program.execution_plan[0].values, _externals(graph)
+    kept: list[tuple[int, dict[str, Any]]] = []
+    known: dict[Any, int] = {}
+    stands_for: dict[int, int] = {}
+    for place, index in enumerate(call.args):
+        tensor = outside[place]
+        if tensor["flags"] == _INPUT and _is_constant(values[index].val):
+            # Shapes too: the graph has one number as [1] where the program has it as [].
+            key = repr((values[index], {**tensor, "id_out": 0, "external_id": 0}))
+            first = known.setdefault(key, tensor["id_out"])
+            if first != tensor["id_out"]:
+                stands_for[tensor["id_out"]] = first
+                continue
+        kept.append((index, tensor))
+    call.args = [index for index, _ in kept]
+    for place, (_, tensor) in enumerate(kept):
+        tensor["external_id"] = place
+    graph["num_externs"] = len(kept)
+    graph["input_ids"] = [index for index in graph["input_ids"] if index not in stands_for]
+    graph["xvalues"] = [value for value in graph["xvalues"] if _number(value) not in stands_for]
+    for node in graph["xnodes"]:
+        union = node["xnode_union"]
+        for name in [name for name in union if name.endswith("_id")]:
+            union[name] = stands_for.get(union[name], union[name])
+
+
+def take_casts(program: Any, call: Any, graph: dict[str, Any]) -> None:
+    """Casts between float32 and float16 before and after a call become nodes of the called graph; all in place."""
+    plan = program.execution_plan[0]
+    chain = plan.chains[0]
+    used = [index for step in chain.instructions for index in _distinct(step.instr_args)]
+    used += [*plan.inputs, *plan.outputs]
+    for step in list(chain.instructions):
+        cast = step.instr_args
+        if cast is call or plan.operators[cast.op_index].name != _CAST:
+            continue
+        source, result = cast.args[0], cast.args[-1]
+        inner = result if result in call.args else source
+        if inner not in call.args or used.count(inner) != 2 or not _is_plain(plan, source, result):
+            continue
+        place = call.args.index(inner)
+        call.args[place] = outer = source if inner == result else result
+        _convert(graph, place, _TYPES[plan.values[outer].val.scalar_type.name])
+        chain.instructions.remove(step)
+    if all(step.instr_args is call for step in chain.instructions):
+        _lay_out(plan, call)
+
+
+def drop_unused(program: Any) -> None:
+    """Take out values, operators and constants that no step of the first method needs, in place.
+
+    Raises:
+        ValueError: the constants are of several methods.
+    """
+    plan = program.execution_plan[0]
+    steps = [step.instr_args for chain in plan.chains for step in chain.instructions]
+    needed = {*plan.inputs, *plan.outputs, *(index for step in steps for index in step.args)}
+    needed |= {i for index in needed for i in getattr(plan.values[index].val, "items", ()) if i >= 0}
+    order = {old: new for new, old in enumerate(sorted(needed))}
+    for step in steps:
+        step.args = [order[index] for index in step.args]
+    plan.inputs, plan.outputs = ([order[i] for i in indices] for indices in (plan.inputs, plan.outputs))
+    plan.values = [plan.values[index] for index in order]
+    for value in plan.values:
+        if hasattr(value.val, "items"):
+            value.val.items = [order.get(index, index) for index in value.val.items]
+    called = sorted({step.op_index for step in steps if hasattr(step, "op_index")})
+    for step in steps:
+        if hasattr(step, "op_index"):
+            step.op_index = called.index(step.op_index)
+    plan.operators = [plan.operators[index] for index in called]
+    if any(_is_constant(value.val) for other in program.execution_plan[1:] for value in other.values):
+        raise ValueError("a second method of the program has constants")
+    constants = [value.val for value in plan.values if _is_constant(value.val)]
+    held = [0, *sorted({tensor.data_buffer_idx for tensor in constants})]
+    for tensor in constants:
+        tensor.data_buffer_idx = held.index(tensor.data_buffer_idx)
+    program.constant_buffer = [program.constant_buffer[index] for index in held]
+
+
+def _externals(graph: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """Place in the call -> tensor."""
+    tensors = map(pte.tensor_of, graph["xvalues"])
+    return {tensor["external_id"]: tensor for tensor in tensors if tensor["flags"]}
+
+
+def _is_constant(value: Any) -> bool:
+    return bool(getattr(value, "data_buffer_idx", 0)) and value.allocation_info is None
+
+
+def _distinct(step: Any) -> list[int]:
+    """What it names; an output of a kernel is named twice."""
+    return list(dict.fromkeys(step.args))
+
+
+def _is_plain(plan: Any, source: int, result: int) -> bool:
+    """Whether two tensors differ in nothing but between float32 and float16."""
+    first, second = plan.values[source].val, plan.values[result].val
+    kinds = {first.scalar_type.name, second.scalar_type.name}
+    return (
+        kinds == set(_TYPES)
+        and first.sizes == second.sizes
+        and first.dim_order == second.dim_order == sorted(first.dim_order)
+    )
+
+
+def _convert(graph: dict[str, Any], place: int, datatype: str) -> None:
+    """Let the graph take or give an external tensor in another type."""
+    inside = _externals(graph)[place]
+    outside = {**inside, "datatype": datatype, "id_out": 1 + max(map(_number, graph["xvalues"]))}
+    ids = graph["input_ids" if inside["flags"] == _INPUT else "output_ids"]
+    ids[ids.index(inside["id_out"])] = outside["id_out"]
+    operands = (outside, inside) if inside["flags"] == _INPUT else (inside, outside)
+    union = dict(zip(("input_id", "output_id"), (tensor["id_out"] for tensor in operands), strict=True))
+    node = {"xnode_union_type": "XNNConvert", "xnode_union": union | {"flags": 0}}
+    graph["xnodes"].insert(0 if inside["flags"] == _INPUT else len(graph["xnodes"]), node)
+    graph["xvalues"].append({"xvalue_union_type": "XNNTensorValue", "xvalue_union": outside})
+    inside |= {"flags": 0, "external_id": NOT_THERE}
+
+
+def _number(value: dict[str, Any]) -> int:
+    number: int = pte.tensor_of(value)["id_out"]
+    return number
+
+
+def _lay_out(plan: Any, call: Any) -> None:
+    """Memory of its own for each tensor of a call that is alone, one after the other."""
+    end = 0
+    for index in call.args:
+        tensor = plan.values[index].val
+        if tensor.allocation_info is None:
+            continue
+        size = _BYTES[tensor.scalar_type.name]
+        for side in tensor.sizes:
+            size *= side
+        tensor.allocation_info.memory_id = 1
+        tensor.allocation_info.memory_offset_low, tensor.allocation_info.memory_offset_high = end, 0
+        end += size + -size % _ALIGNMENT
+    plan.non_const_buffer_sizes = [0, end]
