@@ -7,7 +7,10 @@ from typing import Any
 from igf_mobile.xnnpack_graph.fusing import fuse_clamps, resize_quantized, write_outputs
 from igf_mobile.xnnpack_graph.nodes import drop_unread
 from igf_mobile.xnnpack_graph.products import convolutions_as_products
+from igf_mobile.xnnpack_graph.shapes import drop_leading_axes, transposes_as_reshapes
 from igf_mobile.xnnpack_graph.sinking import sink_transposes
+from igf_mobile.xnnpack_graph.slices import cut_later
+from igf_mobile.xnnpack_graph.transposes import join_transposes
 
 
 @contextmanager
@@ -38,6 +41,11 @@ def simplify(graph: Any) -> None:
     sink_transposes(graph)
     fuse_clamps(graph)
     resize_quantized(graph)
+    drop_unread(graph)
+    cut_later(graph)
+    convolutions_as_products(graph)
+    drop_leading_axes(graph)
+    transposes_as_reshapes(graph)
+    join_transposes(graph)
     write_outputs(graph)
     drop_unread(graph)
-    convolutions_as_products(graph)

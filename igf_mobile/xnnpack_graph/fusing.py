@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from igf_mobile.xnnpack_graph.nodes import CONVERT, TRANSPOSE, Values, kind_of, makers, readers, sources
+from igf_mobile.xnnpack_graph.nodes import CONVERT, RESHAPE, TRANSPOSE, Values, kind_of, makers, readers, sources
 
 _CLAMP, _RESIZE = "XNNClamp", "XNNStaticResizeBilinear2D"
 _WITH_LIMITS = tuple(
@@ -72,7 +72,7 @@ def resize_quantized(graph: Any) -> None:
 
 
 def write_outputs(graph: Any) -> None:
-    """Let what makes a tensor write the output that a transpose of nothing only copied it to; in place.
+    """Let what makes a tensor write the output that a transpose or reshape of nothing only copied it to; in place.
 
     XNNPACK lets other nodes read an output.
     """
@@ -80,9 +80,13 @@ def write_outputs(graph: Any) -> None:
     gone = []
     for node in graph.xnodes:
         copy = node.xnode_union
-        if kind_of(copy) != TRANSPOSE or list(copy.perm) != sorted(copy.perm):
+        if kind_of(copy) not in (TRANSPOSE, RESHAPE) or not values.is_external(copy.output_id):
             continue
         inside, outside = copy.input_id, copy.output_id
+        if list(values.tensor(inside).dims) != list(values.tensor(outside).dims):
+            continue
+        if list(perm := getattr(copy, "perm", [])) != sorted(perm):
+            continue
         if inside not in made_by or values.is_external(inside) or values.number(inside) != values.number(outside):
             continue
         for other in graph.xnodes:

@@ -21,7 +21,7 @@ from igf_mobile.xnnpack_graph.nodes import (
 )
 from igf_mobile.xnnpack_graph.transposes import join_transposes
 
-_POINTWISE = tuple(
+POINTWISE = tuple(
     f"XNN{name}"
     for name in (
         "Abs Add Ceiling Clamp Div Exp Floor Gelu Hardswish Log Maximum Minimum Multiply Negate"
@@ -87,11 +87,11 @@ def _cost(graph: Any) -> tuple[int, int]:
 def _orders(operator: Any, made_by: dict[int, Any], values: Values) -> list[int] | None:
     """The one order of axes by which all that an operator reads was transposed; None where it must not move."""
     kind = kind_of(operator)
-    if kind not in (*_POINTWISE, *_BY_AXIS) and not kind.startswith(_CONCATENATION):
+    if kind not in (*POINTWISE, *_BY_AXIS) and not kind.startswith(_CONCATENATION):
         return None
     found: list[int] | None = None
     for index in sources(operator):
-        if kind in _POINTWISE and values.elements(index) == 1:
+        if kind in POINTWISE and values.elements(index) == 1:
             continue  # the same number everywhere
         transpose = made_by[index].xnode_union if index in made_by else None
         if transpose is None or kind_of(transpose) != TRANSPOSE:

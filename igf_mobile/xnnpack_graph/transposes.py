@@ -48,7 +48,7 @@ def join_transposes(graph: Any) -> None:
             made_by |= dict.fromkeys(writes(operator), operator)
             if kind_of(operator) not in _MOVING or values.is_external(operator.output_id):
                 continue
-            if _moves_nothing(operator):
+            if _moves_nothing(operator, values):
                 stands_for[operator.output_id] = operator.input_id
                 continue
             first = known.setdefault(_key(operator, values), operator.output_id)
@@ -100,5 +100,12 @@ def _join(operator: Any, made_by: dict[int, Any], values: Values) -> None:
         operator.perm = [before.perm[axis] for axis in operator.perm]
 
 
-def _moves_nothing(operator: Any) -> bool:
+def _moves_nothing(operator: Any, values: Values) -> bool:
+    source, result = operator.input_id, operator.output_id
+    if kind_of(operator) == RESHAPE:
+        return values.number(source) == values.number(result) and _dims(source, values) == _dims(result, values)
     return kind_of(operator) == TRANSPOSE and list(operator.perm) == sorted(operator.perm)
+
+
+def _dims(index: int, values: Values) -> list[int]:
+    return list(values.tensor(index).dims)
