@@ -17,10 +17,10 @@ from igf_mobile.sites import activation_sites, times_resized
 _ANNOTATION = "quantization_annotation"
 
 
-RESIZED = 1.0037
-"""In ExecuTorch what an upsampling writes has a range wider by this than its source's: it resizes in float and
-quantizes again. On one scale a mean of int8 values often lies half-way between two steps, and which way it goes is
-up to the last bit of the kernel: x86 and Arm differed by up to 0.048 of alpha."""
+RESIZED = 1.0
+"""In ExecuTorch the range of what an upsampling writes, as a share of its source's. It was 1.0037 as long as it resized
+in float and quantized again: on one scale a mean of int8 values often lies half-way between two steps, and which way
+it went was up to the last bit of the kernel. `xnnpack_graph` makes one resize of int8 of it, which takes one scale."""
 
 
 def fix_ranges(model: GraphModule, module: str, ranges: Ranges, resized: float = 1.0) -> None:

@@ -17,6 +17,9 @@ from igf_mobile import flatbuffer_tree, pte_calls
 from igf_mobile.contents import pte
 
 _ALIGNMENT = 16
+_CONSTANTS = 4
+"""Alignment of a constant: that of its widest number. XNNPACK copies all of them into an order of its own before
+ExecuTorch frees the graph, so no kernel reads them where they lie."""
 _XNN_HEADER = struct.Struct("<4x4sHIIIQ")
 
 
@@ -45,6 +48,8 @@ def packed(content: bytes) -> bytes:
             pte_calls.take_casts(program, call, graph)
         data.data = _delegate(graph, buffers)
     pte_calls.drop_unused(program)
+    # The tree of Python's arguments, 308 characters that no runtime reads; methods without arguments have none either.
+    program.execution_plan[0].container_meta_type.encoded_inp_str = ""
     whole = serialize_pte_binary(
         replace(file, named_data=None), extract_delegate_segments=True, segment_alignment=_ALIGNMENT
     )
@@ -58,7 +63,7 @@ def _delegate(graph: dict[str, Any], buffers: list[bytes]) -> bytes:
     constants = bytearray()
     graph["constant_data"] = []
     for data in _once(graph, buffers):
-        constants += bytes(-len(constants) % _ALIGNMENT)
+        constants += bytes(-len(constants) % _CONSTANTS)
         graph["constant_data"].append({"offset": len(constants), "size": len(data)})
         constants += data
     for node in graph["xnodes"]:

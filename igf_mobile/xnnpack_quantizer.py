@@ -109,7 +109,7 @@ class StaticQuantizer(Quantizer):
                 inputs = {first: _ACTIVATION} | dict.fromkeys(others, shared)
                 node.meta["quantization_annotation"] = QuantizationAnnotation(inputs, shared, _annotated=True)
             elif node.target in UPSAMPLING:
-                # A range of its own, see `pt2e_ranges.RESIZED`.
+                # Not shared, so that ExecuTorch quantizes what is resized; `pt2e_ranges.RESIZED` makes it one range.
                 _annotate(node, {node.args[0]: _ACTIVATION})
             elif node.target in (SLICE, *RESHAPES):
                 source = node.args[0]

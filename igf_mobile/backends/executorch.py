@@ -22,6 +22,7 @@ from igf_mobile.backends.base import (
     tensor_specs,
     with_alpha,
 )
+from igf_mobile.contents import pte
 from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
@@ -144,12 +145,16 @@ def export(
             partitioner=partitioners,
             constant_methods={_METADATA_METHOD: json.dumps(dict(metadata), sort_keys=True)},
         )
-    delegated, fallback, quantized = _operators(edge.exported_program())
+    delegated, outside, quantized = _operators(edge.exported_program())
     found = {} if layers is None else _layers(edge.exported_program(), layer_weights(model, "NHWC"))
     # The default copies the inputs, 4 MB, into memory of the program's own with each call.
     planning = MemoryPlanningPass(alloc_graph_input=False)
     config = ExecutorchBackendConfig(memory_planning_pass=planning)
     content = packed(bytes(edge.to_executorch(config).buffer))
+    fallback = pte.kernels(content)  # fewer than outside before: the delegate casts by itself
+    for name, count in outside.items():
+        if taken := count - fallback.get(name, 0):
+            delegated[name] = delegated.get(name, 0) + taken
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     inputs, outputs = tensor_specs(size, "NHWC", coefficients_only)
@@ -300,8 +305,6 @@ def runs_here() -> str | None:
 
 def layers(path: Path) -> Sequence[Layer]:
     """The convolutions of a .pte; see `contents`."""
-    from igf_mobile.contents import pte
-
     return pte.layers(path)
 
 

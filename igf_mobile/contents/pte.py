@@ -2,6 +2,7 @@
 
 import importlib.util
 import struct
+from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -61,6 +62,16 @@ def program(content: bytes) -> tuple[dict[str, Any], list[bytes]]:
 def program_bytes(content: bytes) -> int:
     """Bytes of the program alone."""
     return int(_HEADER.unpack_from(content, 8)[2])
+
+
+def kernels(content: bytes) -> dict[str, int]:
+    """Operators that the first method calls outside its delegates, by short name: "_to_dim_order_copy" -> 4."""
+    plan = program(content)[0]["execution_plan"][0]
+    names = [operator["name"].rpartition("::")[2] for operator in plan.get("operators", [])]
+    steps = [step for chain in plan["chains"] for step in chain["instructions"]]
+    return dict(
+        Counter(names[s["instr_args"]["op_index"]] for s in steps if s["instr_args_type"] == "KernelCall")
+    )
 
 
 def named_data(content: bytes) -> dict[str, bytes]:

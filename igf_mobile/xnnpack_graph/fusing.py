@@ -2,12 +2,27 @@
 
 from typing import Any
 
-from igf_mobile.xnnpack_graph.nodes import CONVERT, RESHAPE, TRANSPOSE, Values, kind_of, makers, readers, sources
+from igf_mobile.xnnpack_graph.nodes import (
+    CONVERT,
+    RESHAPE,
+    TRANSPOSE,
+    Values,
+    kind_of,
+    makers,
+    readers,
+    sources,
+)
 
 _CLAMP, _RESIZE = "XNNClamp", "XNNStaticResizeBilinear2D"
-_WITH_LIMITS = tuple(
-    f"XNN{name}"
-    for name in "Add Subtract Multiply Div Conv2d DepthwiseConv2d FullyConnected AvgPooling2d".split()
+_WITH_LIMITS = (
+    "XNNAdd",
+    "XNNSubtract",
+    "XNNMultiply",
+    "XNNDiv",
+    "XNNConv2d",
+    "XNNDepthwiseConv2d",
+    "XNNFullyConnected",
+    "XNNAvgPooling2d",
 )
 """What ExecuTorch's runtime gives limits of the output to."""
 
@@ -64,7 +79,9 @@ def resize_quantized(graph: Any) -> None:
         # With a zero point: not what is quantized on the fly.
         if not hasattr(values.scheme(source), "zero_point"):
             continue
-        if values.number(source) != values.number(quantize.output_id) or not values.is_float(quantize.input_id):
+        if values.number(source) != values.number(quantize.output_id) or not values.is_float(
+            quantize.input_id
+        ):
             continue
         resize.xnode_union.input_id, resize.xnode_union.output_id = source, quantize.output_id
         gone.append(id(node))
@@ -87,7 +104,11 @@ def write_outputs(graph: Any) -> None:
             continue
         if list(perm := getattr(copy, "perm", [])) != sorted(perm):
             continue
-        if inside not in made_by or values.is_external(inside) or values.number(inside) != values.number(outside):
+        if (
+            inside not in made_by
+            or values.is_external(inside)
+            or values.number(inside) != values.number(outside)
+        ):
             continue
         for other in graph.xnodes:
             operator = other.xnode_union

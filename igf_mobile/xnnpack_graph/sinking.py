@@ -21,12 +21,22 @@ from igf_mobile.xnnpack_graph.nodes import (
 )
 from igf_mobile.xnnpack_graph.transposes import join_transposes
 
-POINTWISE = tuple(
-    f"XNN{name}"
-    for name in (
-        "Abs Add Ceiling Clamp Div Exp Floor Gelu Hardswish Log Maximum Minimum Multiply Negate"
-        " ReciprocalSquareRoot Sigmoid Square SquareRoot Subtract Tanh"
-    ).split()
+POINTWISE = (
+    "XNNAbs",
+    "XNNAdd",
+    "XNNClamp",
+    "XNNDiv",
+    "XNNExp",
+    "XNNMaximum",
+    "XNNMinimum",
+    "XNNMultiply",
+    "XNNNegate",
+    "XNNReciprocalSquareRoot",
+    "XNNSigmoid",
+    "XNNSquare",
+    "XNNSquareRoot",
+    "XNNSubtract",
+    "XNNTanh",
 )
 _BY_AXIS = {"XNNStaticConstantPad": ("pre_paddings", "post_paddings"), "XNNStaticSlice": ("offsets", "sizes")}
 _CONCATENATION = "XNNConcatenate"
@@ -130,9 +140,7 @@ def _sink(graph: Any, place: int) -> list[int]:
     return [result, operator.output_id]
 
 
-def _moved_axes(
-    operator: Any, order: list[int], back: Callable[[list[int]], list[int]]
-) -> dict[str, Any]:
+def _moved_axes(operator: Any, order: list[int], back: Callable[[list[int]], list[int]]) -> dict[str, Any]:
     kind = kind_of(operator)
     if kind.startswith(_CONCATENATION):
         return {"axis": order[operator.axis]}

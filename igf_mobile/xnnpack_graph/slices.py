@@ -47,7 +47,11 @@ def _is_whole(source: int, slices: list[Any], values: Values) -> bool:
     dims = list(values.tensor(source).dims)
     end = 0
     for operator in sorted((node.xnode_union for node in slices), key=lambda o: o.offsets[-1]):
-        if any(operator.offsets[:-1]) or list(operator.sizes[:-1]) != dims[:-1] or operator.offsets[-1] != end:
+        if (
+            any(operator.offsets[:-1])
+            or list(operator.sizes[:-1]) != dims[:-1]
+            or operator.offsets[-1] != end
+        ):
             return False
         if values.number(operator.output_id) != values.number(source):
             return False

@@ -103,7 +103,9 @@ def _join(operator: Any, made_by: dict[int, Any], values: Values) -> None:
 def _moves_nothing(operator: Any, values: Values) -> bool:
     source, result = operator.input_id, operator.output_id
     if kind_of(operator) == RESHAPE:
-        return values.number(source) == values.number(result) and _dims(source, values) == _dims(result, values)
+        return values.number(source) == values.number(result) and _dims(source, values) == _dims(
+            result, values
+        )
     return kind_of(operator) == TRANSPOSE and list(operator.perm) == sorted(operator.perm)
 
 
