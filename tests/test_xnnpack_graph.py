@@ -1,11 +1,12 @@
-"""Layout changes that cancel, in graphs made by hand; whole files are in backends/test_executorch.py."""
+"""Layout changes that cancel, in graphs made by hand; what else is rewritten is in test_xnnpack_rewriting.py."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from igf_mobile.xnnpack_graph import cancelled_transposes, simplify
+from igf_mobile.xnnpack_graph import cancelled_transposes
+from igf_mobile.xnnpack_graph.transposes import join_transposes
 
 schema = pytest.importorskip("executorch.backends.xnnpack.serialization.xnnpack_graph_schema")
 
@@ -37,6 +38,9 @@ def graph(nodes: Sequence[Any], outputs: Sequence[int], scales: dict[int, float]
     """Input 0, and values 1, 2, ... of the nodes."""
     indices = {0} | {node.xnode_union.output_id for node in nodes}
     values = [value(i, i == 0 or i in outputs, (scales or {}).get(i)) for i in sorted(indices)]
+    for node in nodes:
+        if isinstance(node.xnode_union, schema.XNNStaticReshape):
+            values[node.xnode_union.output_id].xvalue_union.dims = node.xnode_union.new_shape
     return schema.XNNGraph("0", list(nodes), values, 1 + len(outputs), [0], list(outputs), [])
 
 
@@ -47,7 +51,7 @@ def left(found: Any) -> list[tuple[str, int, int]]:
 
 def test_a_transpose_and_its_inverse_go() -> None:
     found = graph([relu(0, 1), transpose(1, 2, TO_NCHW), transpose(2, 3, TO_NHWC), relu(3, 4)], [4])
-    simplify(found)
+    join_transposes(found)
     assert left(found) == [("Clamp", 0, 1), ("Clamp", 1, 4)]
     assert [v.xvalue_union.id_out for v in found.xvalues] == [0, 1, 4]
 
@@ -55,13 +59,13 @@ def test_a_transpose_and_its_inverse_go() -> None:
 def test_one_that_others_read_stays() -> None:
     nodes = [transpose(0, 1, TO_NCHW), transpose(1, 2, TO_NHWC), relu(2, 3), relu(1, 4)]
     found = graph(nodes, [3, 4])
-    simplify(found)
+    join_transposes(found)
     assert left(found) == [("StaticTranspose", 0, 1), ("Clamp", 0, 3), ("Clamp", 1, 4)]
 
 
 def test_two_that_do_not_cancel_are_one() -> None:
     found = graph([transpose(0, 1, [0, 1, 3, 2]), transpose(1, 2, [0, 2, 1, 3]), relu(2, 3)], [3])
-    simplify(found)
+    join_transposes(found)
     assert left(found) == [("StaticTranspose", 0, 2), ("Clamp", 2, 3)]
     # axis i of the result is axis order[i] of the source: 1 -> 2 of the first's, which is 3 of the source
     assert found.xnodes[0].xnode_union.perm == [0, 3, 1, 2]
@@ -72,13 +76,13 @@ def test_reshapes_through_transposes_that_cancel_are_one() -> None:
     nodes = [relu(0, 1), transpose(1, 2, TO_NCHW), transpose(2, 3, TO_NHWC), reshape(3, 4, 1, 2, 6, 2)]
     nodes += [transpose(4, 5, TO_NCHW), transpose(5, 6, TO_NHWC), reshape(6, 7, 1, 2, 12, 1), relu(7, 8)]
     found = graph(nodes, [8])
-    simplify(found)
+    join_transposes(found)
     assert left(found) == [("Clamp", 0, 1), ("StaticReshape", 1, 7), ("Clamp", 7, 8)]
 
 
 def test_an_output_is_still_written() -> None:
     found = graph([relu(0, 1), transpose(1, 2, TO_NCHW), transpose(2, 3, TO_NHWC)], [3])
-    simplify(found)
+    join_transposes(found)
     assert left(found) == [("Clamp", 0, 1), ("StaticTranspose", 1, 3)]
     assert found.xnodes[1].xnode_union.perm == [0, 1, 2, 3]
 
@@ -86,9 +90,9 @@ def test_an_output_is_still_written() -> None:
 def test_another_scale_is_another_tensor() -> None:
     nodes = [relu(0, 1), transpose(1, 2, TO_NCHW), transpose(2, 3, TO_NHWC), relu(3, 4)]
     same, other = graph(nodes, [4], {1: 0.1, 2: 0.1, 3: 0.1}), graph(nodes, [4], {1: 0.1, 2: 0.1, 3: 0.2})
-    simplify(other)
+    join_transposes(other)
     assert len(other.xnodes) == 4
-    simplify(same)
+    join_transposes(same)
     assert len(same.xnodes) == 2
 
 
@@ -101,7 +105,7 @@ def test_what_is_quantized_is_transposed_before() -> None:
     nodes = [relu(0, 1), quantize(1, 2), transpose(2, 3, TO_NHWC), relu(3, 4)]
     nodes += [quantize(1, 5), transpose(5, 6, TO_NHWC), relu(6, 7)]
     found = graph(nodes, [4, 7], dict.fromkeys((2, 3, 5, 6), 0.1))
-    simplify(found)
+    join_transposes(found)
     names = [name for name, _, _ in left(found)]
     assert names == ["Clamp", "StaticTranspose", "Convert", "Clamp", "Clamp"]
     moved = found.xnodes[1].xnode_union
@@ -113,7 +117,7 @@ def test_what_is_quantized_is_transposed_before() -> None:
 
     back = [relu(0, 1), transpose(1, 2, TO_NCHW), quantize(2, 3), transpose(3, 4, TO_NHWC), relu(4, 5)]
     found = graph(back, [5], dict.fromkeys((3, 4), 0.1))
-    simplify(found)
+    join_transposes(found)
     assert left(found) == [("Clamp", 0, 1), ("Convert", 1, 4), ("Clamp", 4, 5)]
 
 
@@ -121,7 +125,7 @@ def test_what_is_given_back_is_transposed_after() -> None:
     """int8 to float: bytes move faster than floats."""
     nodes = [relu(0, 1), quantize(1, 2), transpose(2, 3, TO_NHWC), relu(3, 4)]
     found = graph(nodes, [4], {1: 0.1})
-    simplify(found)
+    join_transposes(found)
     assert len(found.xnodes) == 4
 
 
