@@ -24,15 +24,14 @@ _INPUT, _OUTPUT = 1, 2
 
 
 def only_call(program: Any) -> Any:
-    """The call of the one delegate of the program's first method; None where there are more, or other methods' too."""
-    from executorch.exir.schema import DelegateCall
+    """The call of the one delegate of the program's first method; None where there are more, or jumps."""
+    from executorch.exir.schema import DelegateCall, KernelCall
 
     plan = program.execution_plan[0]
     steps = [step.instr_args for chain in plan.chains for step in chain.instructions]
     calls = [step for step in steps if isinstance(step, DelegateCall)]
-    if len(calls) != 1 or len(plan.delegates) != 1 or len(plan.chains) != 1:
-        return None
-    return calls[0]
+    simple = all(isinstance(step, DelegateCall | KernelCall) for step in steps)
+    return calls[0] if simple and len(calls) == len(plan.delegates) == len(plan.chains) == 1 else None
 
 
 def share_constants(program: Any, call: Any, graph: dict[str, Any]) -> None:
@@ -67,15 +66,17 @@ def take_casts(program: Any, call: Any, graph: dict[str, Any]) -> None:
     """Casts between float32 and float16 before and after a call become nodes of the called graph; all in place."""
     plan = program.execution_plan[0]
     chain = plan.chains[0]
-    used = [index for step in chain.instructions for index in _distinct(step.instr_args)]
-    used += [*plan.inputs, *plan.outputs]
+    used = [*plan.inputs, *plan.outputs]
+    for step in chain.instructions:
+        used += dict.fromkeys(step.instr_args.args)  # an output of a kernel is named twice
+    used += [index for value in plan.values for index in _items(value.val)]
     for step in list(chain.instructions):
         cast = step.instr_args
         if cast is call or plan.operators[cast.op_index].name != _CAST:
             continue
         source, result = cast.args[0], cast.args[-1]
         inner = result if result in call.args else source
-        if inner not in call.args or used.count(inner) != 2 or not _is_plain(plan, source, result):
+        if call.args.count(inner) != 1 or used.count(inner) != 2 or not _is_plain(plan, source, result):
             continue
         place = call.args.index(inner)
         call.args[place] = outer = source if inner == result else result
@@ -88,20 +89,23 @@ def take_casts(program: Any, call: Any, graph: dict[str, Any]) -> None:
 def drop_unused(program: Any) -> None:
     """Take out values, operators and constants that no step of the first method needs, in place.
 
+    Args:
+        program: with an `only_call`.
+
     Raises:
         ValueError: the constants are of several methods.
     """
     plan = program.execution_plan[0]
     steps = [step.instr_args for chain in plan.chains for step in chain.instructions]
     needed = {*plan.inputs, *plan.outputs, *(index for step in steps for index in step.args)}
-    needed |= {i for index in needed for i in getattr(plan.values[index].val, "items", ()) if i >= 0}
+    needed |= {item for index in needed for item in _items(plan.values[index].val)}
     order = {old: new for new, old in enumerate(sorted(needed))}
     for step in steps:
         step.args = [order[index] for index in step.args]
     plan.inputs, plan.outputs = ([order[i] for i in indices] for indices in (plan.inputs, plan.outputs))
     plan.values = [plan.values[index] for index in order]
     for value in plan.values:
-        if hasattr(value.val, "items"):
+        if _items(value.val):
             value.val.items = [order.get(index, index) for index in value.val.items]
     called = sorted({step.op_index for step in steps if hasattr(step, "op_index")})
     for step in steps:
@@ -127,9 +131,15 @@ def _is_constant(value: Any) -> bool:
     return bool(getattr(value, "data_buffer_idx", 0)) and value.allocation_info is None
 
 
-def _distinct(step: Any) -> list[int]:
-    """What it names; an output of a kernel is named twice."""
-    return list(dict.fromkeys(step.args))
+def _items(value: Any) -> list[int]:
+    """Values that a list names; one that is not there has the number -1."""
+    from executorch.exir.schema import IntList, OptionalTensorList, TensorList
+
+    return (
+        [i for i in value.items if i >= 0]
+        if isinstance(value, IntList | OptionalTensorList | TensorList)
+        else []
+    )
 
 
 def _is_plain(plan: Any, source: int, result: int) -> bool:

@@ -47,7 +47,8 @@ def packed(content: bytes) -> bytes:
             pte_calls.share_constants(program, call, graph)
             pte_calls.take_casts(program, call, graph)
         data.data = _delegate(graph, buffers)
-    pte_calls.drop_unused(program)
+    if call is not None:
+        pte_calls.drop_unused(program)
     # The tree of Python's arguments, 308 characters that no runtime reads; methods without arguments have none either.
     program.execution_plan[0].container_meta_type.encoded_inp_str = ""
     whole = serialize_pte_binary(
@@ -81,6 +82,7 @@ def _inline_scales(graph: dict[str, Any], buffers: list[bytes]) -> None:
         scheme = value["xvalue_union"].get("quant_params", {})
         if place := scheme.pop("scale_buffer_idx", 0):
             scheme["scale"] = np.frombuffer(buffers[place], np.float32).tolist()
+            scheme.pop("num_scales", None)  # which a vector has itself
 
 
 def _once(graph: dict[str, Any], buffers: list[bytes]) -> list[bytes]:

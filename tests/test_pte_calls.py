@@ -159,3 +159,22 @@ def test_kernels_of_no_program(content: bytes) -> None:
     check: Callable[[bytes], Any] = pte.kernels
     with pytest.raises(ValueError, match="no program header"):
         check(content)
+
+
+class Apart(nn.Module):
+    """A running sum, which XNNPACK has not, between two delegates."""
+
+    def forward(self, picture: Tensor) -> Tensor:
+        return torch.cumsum(picture * 0.5, dim=-1) * 0.5
+
+
+def test_two_delegates_are_left_as_they_are(tmp_path: Path) -> None:
+    inputs = (torch.rand(PICTURE),)
+    plain = written(Apart(), inputs)
+    small = packed(plain)
+    assert len(plan_of(small)["delegates"]) == 2
+    assert len(plan_of(small)["values"]) == len(plan_of(plain)["values"])
+    (wanted,), (found,) = (
+        run(content, tmp_path / f"{len(content)}.pte", inputs) for content in (plain, small)
+    )
+    np.testing.assert_array_equal(wanted, found)

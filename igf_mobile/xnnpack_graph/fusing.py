@@ -11,6 +11,7 @@ from igf_mobile.xnnpack_graph.nodes import (
     makers,
     readers,
     sources,
+    writes,
 )
 
 _CLAMP, _RESIZE = "XNNClamp", "XNNStaticResizeBilinear2D"
@@ -113,7 +114,7 @@ def write_outputs(graph: Any) -> None:
         for other in graph.xnodes:
             operator = other.xnode_union
             for name in [name for name in vars(operator) if name.endswith("_id")]:
-                if getattr(operator, name) == inside and inside in (*sources(operator), operator.output_id):
+                if getattr(operator, name) == inside and inside in (*sources(operator), *writes(operator)):
                     setattr(operator, name, outside)
         gone.append(id(node))
         made_by[outside] = made_by.pop(inside)

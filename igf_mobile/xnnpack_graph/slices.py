@@ -37,8 +37,11 @@ def _only_reader(graph: Any, index: int, read: Any, values: Values) -> int | Non
     if read[index] != 1 or values.is_external(index):
         return None
     for place, node in enumerate(graph.xnodes):
-        if getattr(node.xnode_union, "input_id", None) == index and kind_of(node.xnode_union) in _UNARY:
-            return place
+        operator = node.xnode_union
+        if kind_of(operator) in _UNARY and operator.input_id == index:
+            scheme = values.scheme(operator.output_id)
+            # Not what is quantized on the fly, by the range of the part.
+            return place if scheme is None or hasattr(scheme, "zero_point") else None
     return None
 
 
@@ -56,7 +59,7 @@ def _is_whole(source: int, slices: list[Any], values: Values) -> bool:
         if values.number(operator.output_id) != values.number(source):
             return False
         end += operator.sizes[-1]
-    return end == dims[-1]
+    return bool(end == dims[-1])
 
 
 def _what(node: Any, values: Values) -> str:

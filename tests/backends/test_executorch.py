@@ -242,7 +242,7 @@ def test_int8_is_resized_as_int8(exported: Exporter) -> None:
         before, after = (kinds[resize[name]][1]["quant_params"] for name in ("input_id", "output_id"))
         assert before == after
     quantized = {u["input_id"] for kind, u in nodes if kind == "XNNConvert"}
-    assert not quantized & {u["output_id"] for u in resizes}
+    assert not quantized & {u["output_id"] for u in resizes if u not in of_int8}
 
 
 def test_its_graph_is_what_flatc_reads(exported: Exporter, tmp_path: Path) -> None:
