@@ -149,9 +149,10 @@ def test_casts_are_the_delegates(tmp_path: Path) -> None:
     assert packed(small) == small
 
 
-def test_a_cast_that_the_caller_sees_stays(tmp_path: Path) -> None:
-    _, small = halves(True, tmp_path)
-    assert pte.kernels(small) == {"_to_dim_order_copy": 1}
+def test_where_the_caller_sees_a_cast_all_stay(tmp_path: Path) -> None:
+    plain, small = halves(True, tmp_path)
+    assert pte.kernels(small) == pte.kernels(plain) == {"_to_dim_order_copy": 2}
+    assert plan_of(small)["non_const_buffer_sizes"] == plan_of(plain)["non_const_buffer_sizes"]
 
 
 @pytest.mark.parametrize("content", [b"", b"no program"])

@@ -317,6 +317,14 @@ def test_axes_that_something_else_counts_stay() -> None:
     assert len(rewritten(maker, outputs, drop_leading_axes).xnodes) == before
 
 
+def test_axes_that_a_number_has_stay() -> None:
+    maker = Maker()
+    x = maker.reshape(maker.input(6, 2, 3), 1, 6, 2, 3)
+    y = maker.reshape(maker.binary("Add", x, maker.input(1, 1, 1, 1)), 6, 2, 3)
+    graph = rewritten(maker, [maker.unary("Sigmoid", y)], drop_leading_axes)
+    assert kinds(graph) == ["StaticReshape", "Add", "StaticReshape", "Sigmoid"]
+
+
 def attention(parts: tuple[tuple[int, int], ...], names: tuple[str, str] = ("Sigmoid", "Sigmoid")) -> Any:
     maker = Maker()
     x = maker.unary("Sigmoid", maker.input(1, 2, 2, 5))

@@ -37,7 +37,7 @@ def drop_leading_axes(graph: Any) -> None:
         if kind_of(reshape) != RESHAPE:
             continue
         before, after = (values.tensor(index).dims for index in (reshape.input_id, reshape.output_id))
-        if list(before) != [1, *after]:
+        if list(before) != [1, *after] or len(after) < 2:
             continue
         region = _region(graph, reshape.input_id, values, made_by)
         for index in region:
@@ -64,7 +64,11 @@ def _region(graph: Any, start: int, values: Values, made_by: dict[int, Any]) -> 
             if kind == _PRODUCT:
                 bound = [operator.input1_id, operator.output_id]
             elif kind in POINTWISE:
-                bound = [i for i in sources(operator) if values.elements(i) > 1] + writes(operator)
+                # One number of fewer axes does not count.
+                rank = len(values.tensor(index).dims)
+                short = {i for i in sources(operator) if values.elements(i) == 1} - {index}
+                short = {i for i in short if len(values.tensor(i).dims) < rank}
+                bound = [i for i in sources(operator) if i not in short] + writes(operator)
             else:
                 return set()
             if len({len(values.tensor(i).dims) for i in bound}) > 1:
