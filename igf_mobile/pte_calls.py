@@ -16,17 +16,7 @@ NOT_THERE = 2**32 - 1
 """As XNNPACK's graphs have the external number of a tensor inside them."""
 
 _TYPES = {"FLOAT": "xnn_datatype_fp32", "HALF": "xnn_datatype_fp16"}
-_BYTES = {
-    "FLOAT": 4,
-    "HALF": 2,
-    "INT": 4,
-    "LONG": 8,
-    "BOOL": 1,
-    "BYTE": 1,
-    "CHAR": 1,
-    "SHORT": 2,
-    "DOUBLE": 8,
-}
+_BYTES = {"FLOAT": 4, "HALF": 2, "INT": 4, "LONG": 8, "BOOL": 1, "BYTE": 1, "CHAR": 1}
 _CAST = "dim_order_ops::_to_dim_order_copy"
 _ALIGNMENT = 16
 _INPUT, _OUTPUT = 1, 2
