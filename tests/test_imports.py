@@ -37,7 +37,7 @@ ROWS = (
     {"tflite_ranges", "xnnpack_quantizer", "xnnpack_graph", "coreml_quantizer", "coreml_palettes"},
     {"mil_census", "mil_operators", "mil_reference", "mlpackage"},
     {"contents"},
-    {"pte_pack", "tflite_layers", "tflite_pack"},
+    {"pte_calls", "pte_pack", "tflite_layers", "tflite_pack"},
     {"backends", "manifest", "compare"},
     {"matting", "evaluate", "gates", "budget"},
     {"report_pictures", "report_plots"},
