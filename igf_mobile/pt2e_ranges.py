@@ -12,18 +12,12 @@ from torchao.quantization.pt2e.quantizer import (
 )
 
 from igf_mobile.ranges import Range, Ranges, grid, symmetric_grid
-from igf_mobile.sites import activation_sites, times_resized
+from igf_mobile.sites import activation_sites
 
 _ANNOTATION = "quantization_annotation"
 
 
-RESIZED = 1.0
-"""In ExecuTorch the range of what an upsampling writes, as a share of its source's. It was 1.0037 as long as it resized
-in float and quantized again: on one scale a mean of int8 values often lies half-way between two steps, and which way
-it went was up to the last bit of the kernel. `xnnpack_graph` makes one resize of int8 of it, which takes one scale."""
-
-
-def fix_ranges(model: GraphModule, module: str, ranges: Ranges, resized: float = 1.0) -> None:
+def fix_ranges(model: GraphModule, module: str, ranges: Ranges) -> None:
     """Give every annotated activation of a submodule its range's scale and zero point, in place.
 
     Weights keep their observer, and shared annotations stay shared: what shares a scale is one site.
@@ -32,7 +26,6 @@ def fix_ranges(model: GraphModule, module: str, ranges: Ranges, resized: float =
         model: the exported graph, annotated.
         module: the submodule's dotted name.
         ranges: of all its sites.
-        resized: the range of what an upsampling writes, as a share of its source's.
 
     Raises:
         IgfError: an annotated tensor has no range.
@@ -42,9 +35,7 @@ def fix_ranges(model: GraphModule, module: str, ranges: Ranges, resized: float =
     def fixed(node: Node, spec: QuantizationSpecBase | None) -> QuantizationSpecBase | None:
         if node not in sites.of or not isinstance(spec, QuantizationSpec):
             return spec
-        low, high = ranges[sites.of[node]]
-        factor = resized ** times_resized(node)
-        return _fixed(spec, (factor * low, factor * high))
+        return _fixed(spec, ranges[sites.of[node]])
 
     for node in model.graph.nodes:
         annotation: QuantizationAnnotation | None = node.meta.get(_ANNOTATION)

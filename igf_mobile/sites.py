@@ -105,14 +105,6 @@ def is_fused(node: Node) -> bool:
     return len(users) == 1 and users[0].target is RELU
 
 
-def times_resized(node: Node) -> int:
-    """How many upsamplings a tensor went through, slices between them, since something computed it."""
-    source = node.args[0] if node.args else None
-    if node.target not in MOVING or not isinstance(source, Node):
-        return 0
-    return times_resized(source) + (node.target in UPSAMPLING)
-
-
 def tensors_of(node: Node) -> list[Node]:
     """The activations an operator reads; of a convolution without its weights."""
     if node.target is CONCATENATION:

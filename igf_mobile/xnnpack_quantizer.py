@@ -20,7 +20,7 @@ from torchao.quantization.pt2e.quantizer import (
 )
 
 from igf_mobile.pt2e import INT8_WEIGHT, is_edge, static_nodes
-from igf_mobile.pt2e_ranges import RESIZED, fix_ranges
+from igf_mobile.pt2e_ranges import fix_ranges
 from igf_mobile.ranges import Ranges
 from igf_mobile.sites import (
     ARITHMETIC,
@@ -109,7 +109,7 @@ class StaticQuantizer(Quantizer):
                 inputs = {first: _ACTIVATION} | dict.fromkeys(others, shared)
                 node.meta["quantization_annotation"] = QuantizationAnnotation(inputs, shared, _annotated=True)
             elif node.target in UPSAMPLING:
-                # Not shared, so that ExecuTorch quantizes what is resized; `pt2e_ranges.RESIZED` makes it one range.
+                # Not shared, so that ExecuTorch quantizes what is resized; the two have one range all the same.
                 _annotate(node, {node.args[0]: _ACTIVATION})
             elif node.target in (SLICE, *RESHAPES):
                 source = node.args[0]
@@ -118,7 +118,7 @@ class StaticQuantizer(Quantizer):
                     {source: _ACTIVATION}, shared, _annotated=True
                 )
         if self.ranges is not None:
-            fix_ranges(model, self.module, self.ranges, RESIZED)
+            fix_ranges(model, self.module, self.ranges)
         return model
 
     def validate(self, model: GraphModule) -> None:

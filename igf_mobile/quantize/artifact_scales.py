@@ -19,9 +19,8 @@ from igf_mobile.graph import ExportGraph, Layout
 from igf_mobile.layers import identify, is_layer, layer_weights
 from igf_mobile.manifest import Manifest
 from igf_mobile.model import Generator
-from igf_mobile.pt2e_ranges import RESIZED
 from igf_mobile.ranges import Range, Ranges, grid, symmetric_grid
-from igf_mobile.sites import CONVOLUTION, activation_sites, is_fused, times_resized, trace
+from igf_mobile.sites import CONVOLUTION, activation_sites, is_fused, trace
 
 _NEAR = 1e-6
 """Relative difference of scales, which are float32 in .tflite and .pte."""
@@ -36,8 +35,6 @@ class _Row:
     """What a convolution's tensors must be rounded by."""
 
     source: Range
-    resized: int
-    """Upsamplings between the source's site and the convolution."""
     result: Range
 
 
@@ -64,12 +61,8 @@ class SharedGrids:
                 assert isinstance(source, Node) and isinstance(weight, Node)
                 # what is added before the ReLU has its range where it is added
                 written = next(iter(node.users)) if is_fused(node) else node
-                limits = (
-                    self._ranges[sites.of[source]],
-                    times_resized(source),
-                    self._ranges[sites.of[written]],
-                )
-                rows[str(weight.target).removesuffix(".weight")] = _Row(*limits)
+                limits = _Row(self._ranges[sites.of[source]], self._ranges[sites.of[written]])
+                rows[str(weight.target).removesuffix(".weight")] = limits
         return self._rows[layout]
 
     def named(self, found: Sequence[Layer], layout: Layout) -> dict[str, Layer]:
@@ -108,8 +101,7 @@ def disagreements(path: Path, backend: str, shared: SharedGrids) -> list[str]:
         if name not in found:
             sentences.append(f"{path.name}: {name}: no convolution has its weights")
             continue
-        factor = RESIZED**row.resized if backend == "executorch" else 1.0
-        pairs = [("input", found[name].source, (factor * row.source[0], factor * row.source[1]))]
+        pairs = [("input", found[name].source, row.source)]
         if not is_coreml:
             pairs.append(("output", found[name].result, row.result))
         for what, there, limits in pairs:

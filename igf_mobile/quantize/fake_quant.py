@@ -2,7 +2,7 @@
 
 Rounded are the weights (symmetric, a scale per output channel, the largest weight at 127, as both exporters do) and
 what operators read and write, each tensor by its site's range (`sites`, `ranges`). Not rounded: biases, which are int32
-there, the requantization inside the kernels, and that ExecuTorch resizes in float. It is differentiable.
+there, and the requantization inside the kernels. It is differentiable.
 """
 
 import copy

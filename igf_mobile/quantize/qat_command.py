@@ -101,11 +101,11 @@ def qat(
     run: Annotated[Path, typer.Option(help="Folder of the run; the same folder continues it.")],
     checkpoint: Checkpoint = None,
     data: Annotated[Path, typer.Option(help="Folder of `igf data build`.")] = Path("data_cache"),
-    steps: Annotated[int, typer.Option(help="Optimiser steps.", min=1)] = 600,
+    steps: Annotated[int, typer.Option(help="Optimiser steps.", min=1)] = 300,
     batch_size: Annotated[int, typer.Option(min=1)] = 8,
     crop: Annotated[int, typer.Option(help="Side of the crops, a multiple of 32.")] = 256,
-    lr: Annotated[float, typer.Option(help="Peak learning rate of the weights.")] = 2e-5,
-    range_lr: Annotated[float, typer.Option(help="Peak learning rate of the scales' logarithms.")] = 3e-4,
+    lr: Annotated[float, typer.Option(help="Peak learning rate of the weights.")] = 5e-7,
+    range_lr: Annotated[float, typer.Option(help="Peak learning rate of the scales' logarithms.")] = 1e-4,
     distil: Annotated[
         float,
         typer.Option(help="Share of the float model's matte in the target; the rest is the true alpha."),
@@ -119,7 +119,8 @@ def qat(
 
     Writes `qat.safetensors` into the run's folder: weights and learned activation ranges in one file, which `igf export
     -c` turns into every scheme of every runtime; its w8a8 has the learned ranges, and its float schemes the same
-    weights. Then measures it beside the float checkpoint with observed ranges (PTQ). Exit code 1: no gain.
+    weights. Then measures it beside what an export makes of the float checkpoint without training (PTQ). Exit code 1:
+    no gain.
 
     Examples: `igf qat --run runs/q1` · `igf qat --run runs/q1 --checkpoint my.safetensors --steps 2000`
     """
@@ -158,7 +159,7 @@ def qat(
         _print_rows(f"{path}, against {start.name}", outcome.rows)
     if not outcome.gains:
         raise GateFailed(
-            f"no gain: {path} is no nearer to {start.name} than the float weights with observed ranges"
+            f"no gain: {path} is no nearer to {start.name} than its int8 weights without training; export {start.name}"
         )
 
 

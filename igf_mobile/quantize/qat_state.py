@@ -42,7 +42,7 @@ class QatConfig:
     """Of the ranges that the run starts from."""
     distil: float = 1.0
     """Share of the float network's own matte in the target; the rest is the true alpha."""
-    range_lr: float = 3e-4
+    range_lr: float = 1e-4
     """Peak learning rate of the logarithms of the activations' scales."""
 
     def __post_init__(self) -> None:

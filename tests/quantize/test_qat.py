@@ -126,7 +126,7 @@ def test_training_mends_ranges_that_clip(
     [
         ({"distil": 0.5}, r"was trained with distil=1.0, not 0.5"),
         ({"observer": "min-max"}, r"was trained with observer='mse', not 'min-max'"),
-        ({"range_lr": 1e-2}, r"was trained with range_lr=0.0003, not 0.01"),
+        ({"range_lr": 1e-2}, r"was trained with range_lr=0.0001, not 0.01"),
     ],
 )
 def test_another_configuration_does_not_continue(
