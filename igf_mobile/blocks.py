@@ -74,30 +74,20 @@ class BlockApply(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         phases = upsampling_phases()
-        slope = torch.einsum("pj,cd->pcdj", phases, torch.eye(3))
-        self.slope = Constant(slope.reshape(3 * COEFFICIENT_STRIDE, 3, 1, 3))
+        # of a block's phase p and channel c, from channel d of its neighbour j
+        each = torch.einsum("pj,cd->pcdj", phases, torch.eye(4))
+        self.slope = Constant(each[:, :3].reshape(3 * COEFFICIENT_STRIDE, 4, 1, 3))
         # What `sixth` takes a sixth of.
-        self.offset = Constant(6.0 * phases[:, None, None])
+        self.offset = Constant(6.0 * each[:, 3].reshape(COEFFICIENT_STRIDE, 4, 1, 3))
         self.sum = Matrix(6.0 * torch.eye(_AT_ONCE).repeat_interleave(3, dim=1))
 
     def forward(self, coefficients: Tensor, guidance: Tensor) -> Tensor:
         """(1,4,H/4,W/4), (1,H,W,3) -> (1,H,W,1)."""
-        slope, offset = _with_border(coefficients)
-        product = from_rows(_upsampled_down(self.slope(slope)), 3) * guidance
+        last = coefficients.permute(0, 2, 3, 1)
+        bordered = torch.cat([last[:, :, :1], last, last[:, :, -1:]], dim=2).permute(0, 3, 1, 2)
+        product = from_rows(_upsampled_down(self.slope(bordered)), 3) * guidance
         alpha = from_rows(self.sum(to_rows(product, _AT_ONCE)), 1)
-        return sixth(alpha + from_rows(_upsampled_down(self.offset(offset)), 1))
-
-
-def _with_border(x: Tensor) -> tuple[Tensor, Tensor]:
-    """(1,4,h,w) -> A (1,3,h,w+2) and B (1,1,h,w+2), the border repeated.
-
-    On three axes, which no converter transposes before it has cut them apart: with the channels last, a slice of 3
-    moves 12 bytes at a time.
-    """
-    x = x.reshape(x.shape[1:])
-    x = torch.cat([x[:, :, :1], x, x[:, :, -1:]], dim=2)
-    slope, offset = torch.split(x, [3, 1], dim=0)
-    return slope.reshape(1, *slope.shape), offset.reshape(1, *offset.shape)
+        return sixth(alpha + from_rows(_upsampled_down(self.offset(bordered)), 1))
 
 
 def _upsampled_down(x: Tensor) -> Tensor:

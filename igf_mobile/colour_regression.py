@@ -40,7 +40,9 @@ class ColourRegression(nn.Module):
         # Of each cell two samples: a colour, its weight as a masked one, its weight as an unmasked one.
         self.samples = Matrix(torch.cat([eye[:4], nothing, eye[4:7], nothing, eye[7:]]))
         self.centre = Matrix(eye[:3] + eye[4:7])
-        self.colour, self.shares = pick(range(3), of=5), pick([3, 4], of=5)
+        self.colour = pick(range(3), of=5)
+        # 72 times a masked sample's weight, and 6 times either's: see `forward`.
+        self.shares = Matrix(torch.tensor([[0.0, 0.0, 0.0, 72.0, 0.0], [0.0, 0.0, 0.0, 6.0, 6.0]]))
         # 1 + |q - k|^2 / sigma^2 = (-2 k, 1, 1, 1, 0) / sigma^2 . (q, q^2, mask) + (|k|^2 / sigma^2 + 1)
         scale = _INVERSE_VARIANCE
         factors = torch.cat([-2.0 * scale * torch.eye(3), torch.zeros(4, 3)])
@@ -73,11 +75,10 @@ class ColourRegression(nn.Module):
         nearness = root * root
         votes = torch.bmm(_flat(self.shares(samples)).transpose(1, 2), nearness * nearness)
 
-        inside, outside = torch.split(votes, 1, dim=1)
-        support = inside + outside
-        alpha = (inside + _TINY * queries[:, 6:]) / (support + _TINY)
-        # As `sixth`: cut one by one, so that each cut is part of the operator before it.
-        both = torch.cat([F.relu6(12.0 * alpha - 3.0), F.relu6(6.0 * support)], dim=1) * (1.0 / 6.0)
+        inside72, support6 = torch.split(votes, 1, dim=1)
+        alpha12 = (inside72 + 72.0 * _TINY * queries[:, 6:]) / (support6 + 6.0 * _TINY)
+        # As `sixth`: alpha, steepened by 2 around 1/2, and its support, both between 0 and 6.
+        both = torch.cat([F.relu6(alpha12 - 3.0), F.relu6(support6)], dim=1) * (1.0 / 6.0)
         return _averaged(both, quarter.shape)
 
 

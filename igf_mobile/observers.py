@@ -76,8 +76,8 @@ OBSERVERS: dict[str, Callable[[FloatArray], Range]] = {
 }
 
 DEFAULT_OBSERVER = "mse"
-"""Of checkpoint 0.5.0, by `igf observers` (SQNR in dB, SAD as a share of the float model's): mse 43.6 and 0.9999, min-max
-41.4 and 1.006, percentile-99.99 38.5 and 1.004, percentile-99.9 32.1 and 1.061."""
+"""Of checkpoint 0.5.0, by `igf observers` (SQNR in dB, SAD as a share of the float model's): mse 43.6 and 0.9999,
+min-max 41.4 and 1.006, percentile-99.99 38.5 and 1.004, percentile-99.9 32.1 and 1.061."""
 
 
 def ranges_for(model: Generator, calibration: "Ranges | Pairs") -> Ranges:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from igf_mobile.colour_regression import ColourRegression
-from igf_mobile.matrix import pick
+from igf_mobile.matrix import Matrix, pick
 from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE, SideMeans, TwoColourFit
 
 ESTIMATES = 4
@@ -43,6 +43,7 @@ class ClosedForm(nn.Module):
         self.side_means = SideMeans()
         self.two_colour, self.regression = TwoColourFit(), ColourRegression()
         self.image, self.mask = pick(range(3), of=4), pick([3], of=4)
+        self.alpha6 = Matrix(torch.tensor([[3.0, 0.0, 3.0, 0.0]]))
 
     def forward(self, quarter: Tensor) -> Start:
         """Estimate.
@@ -59,7 +60,6 @@ class ClosedForm(nn.Module):
         means = self.side_means(both)
         two = self.two_colour(image, mask, means)
         regression = self.regression(quarter, means)
-        alpha6 = 3.0 * (two.alpha_lr + regression[:, :1])
         estimates = torch.cat([two.alpha_lr, two.misfit, regression], dim=1)
         evidence = torch.cat([image, estimates], dim=1)
-        return Start(image, alpha6, mask, two.contrast, estimates, evidence)
+        return Start(image, self.alpha6(estimates), mask, two.contrast, estimates, evidence)
