@@ -311,6 +311,26 @@ def test_a_flipped_byte(fake: Any, build: Path, tolerances: list[Tolerance], sch
     assert len(without_reference) == (3 if scheme == "fp32" else 0)
 
 
+def test_int8_weights_that_were_changed(fake: Any, build: Path, tolerances: list[Tolerance]) -> None:
+    path = build / "int8-weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 64  # of a number's exponent
+    path.write_bytes(content)
+    failures = verify(build, fake, tolerances)
+    assert failures[0] == f"{path.name} is not the file that the artifacts were made from"
+    assert any("the int8 weights of hourglass." in sentence for sentence in failures[1:])
+
+
+def test_int8_weights_that_are_gone(
+    fake: Any, build: Path, tolerances: list[Tolerance], export: Callable[..., Manifest]
+) -> None:
+    (build / "int8-weights.safetensors").unlink()
+    with pytest.raises(IgfError, match=r"int8-weights\.safetensors"):
+        verify(build, fake, tolerances)
+    export(build)
+    assert verify(build, fake, tolerances) == []
+
+
 def test_an_absent_artifact(fake: Any, build: Path, tolerances: list[Tolerance]) -> None:
     artifact(build, "w8").unlink()
     assert verify(build, fake, tolerances) == [f"igf-test-fake-w8.fake is in the manifest but not in {build}"]
