@@ -62,9 +62,9 @@ LIMITS = {
     ("executorch", "w8"): Limit(0.035, 0.15, "inputs of convolutions quantized on the fly; steps flip"),
     ("executorch", "w8a8"): _STEP,
 }
-"""By backend and scheme. Measured of checkpoint 0.5.0 (qemu 7.2 against x86-64 with AVX-512, the worse CPU model), alpha
-and coefficients: .tflite and .pte fp32 3.3e-6, 4.4e-5; .pte fp16 0.09, 5.4 (in flat windows A hardly matters and is the
-noise of the refit's variances); w8 0.009, 0.06; w8a8 3.5e-6, 1.1e-4: no block has another code. Before
+"""By backend and scheme. Measured of checkpoint 0.5.0 (qemu 7.2 against x86-64 with AVX-512, the worse CPU model),
+alpha and coefficients: .tflite and .pte fp32 3.3e-6, 4.4e-5; .pte fp16 0.09, 5.4 (in flat windows A hardly matters and
+is the noise of the refit's variances); w8 0.009, 0.06; w8a8 3.5e-6, 1.1e-4: no block has another code. Before
 `ranges.OFF_GRID` a tenth of them had, by up to 4.5 steps and 0.08 of alpha."""
 
 _NO_GUEST = {"coreml": "Core ML is Apple's; no Linux program runs its kernels"}
