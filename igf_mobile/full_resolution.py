@@ -2,8 +2,8 @@
 
 The coefficients are 128 x 128; the photograph may have twelve megapixels. One pass over its pixels reads them and
 writes alpha. Rows between the same two rows of coefficients, about 17 of a 4K frame, share those two, widened to the
-photograph's columns: in tiles that stay in the first cache, two rows at once, so that each widened coefficient is read
-once for both. The inner loop is straight arithmetic on neighbours, which the compiler vectorises.
+photograph's columns: in tiles that stay in the first cache, four rows at once, so that each widened coefficient is read
+once for all four. The inner loop is straight arithmetic on neighbours, which the compiler vectorises.
 """
 
 from functools import lru_cache
@@ -111,20 +111,26 @@ def _kernel(
                     first_row, second_row = above[channel, left:right], below[channel, left:right]
                     _load(first_row, second_row, tile[channel * _TILE :], tile[(channel + 4) * _TILE :])
                 top, bottom = rows[j], rows[j + 1]
-                for y in range(top, bottom - 1, 2):
-                    _two_rows(
+                for y in range(top, bottom - 3, 4):
+                    _four_rows(
                         tile,
-                        row_weight[y],
-                        row_weight[y + 1],
-                        guidance[y, 3 * left : 3 * right],
-                        guidance[y + 1, 3 * left : 3 * right],
+                        (row_weight[y], row_weight[y + 1], row_weight[y + 2], row_weight[y + 3]),
+                        (
+                            guidance[y, 3 * left : 3 * right],
+                            guidance[y + 1, 3 * left : 3 * right],
+                            guidance[y + 2, 3 * left : 3 * right],
+                            guidance[y + 3, 3 * left : 3 * right],
+                        ),
                         high,
                         rounding,
-                        alpha[y, left:right],
-                        alpha[y + 1, left:right],
+                        (
+                            alpha[y, left:right],
+                            alpha[y + 1, left:right],
+                            alpha[y + 2, left:right],
+                            alpha[y + 3, left:right],
+                        ),
                     )
-                if (bottom - top) % 2:
-                    y = bottom - 1
+                for y in range(bottom - (bottom - top) % 4, bottom):
                     pixels, out = guidance[y, 3 * left : 3 * right], alpha[y, left:right]
                     _row(tile, row_weight[y], pixels, high, rounding, out)
 
@@ -154,6 +160,16 @@ def _load(above: FloatArray, below: FloatArray, value: FloatArray, step: FloatAr
         step[i] = below[i] - above[i]
 
 
+@numba.njit(inline="always")
+def _alpha(tile: FloatArray, i: int, v: np.float32, pixels: NDArray[Any], high: np.float32) -> Any:
+    """A * I + B of the i-th pixel of a tile's row, the share v of the way down between its rows of coefficients."""
+    value = tile[_OFFSET + i] + v * tile[_D_OFFSET + i]
+    value += (tile[i] + v * tile[_D_RED + i]) * np.float32(pixels[3 * i])
+    value += (tile[_GREEN + i] + v * tile[_D_GREEN + i]) * np.float32(pixels[3 * i + 1])
+    value += (tile[_BLUE + i] + v * tile[_D_BLUE + i]) * np.float32(pixels[3 * i + 2])
+    return min(max(value, np.float32(0.0)), high)
+
+
 @numba.njit(fastmath=True, cache=True, nogil=True)
 def _row(
     tile: FloatArray,
@@ -163,41 +179,21 @@ def _row(
     rounding: np.float32,
     out: NDArray[Any],
 ) -> None:
-    """Alpha of a row of pixels (3n), the share v of the way down between the tile's two rows of coefficients."""
-    zero = np.float32(0.0)
+    """A row of pixels (3n)."""
     for i in range(len(out)):
-        value = tile[_OFFSET + i] + v * tile[_D_OFFSET + i]
-        value += (tile[i] + v * tile[_D_RED + i]) * np.float32(pixels[3 * i])
-        value += (tile[_GREEN + i] + v * tile[_D_GREEN + i]) * np.float32(pixels[3 * i + 1])
-        value += (tile[_BLUE + i] + v * tile[_D_BLUE + i]) * np.float32(pixels[3 * i + 2])
-        out[i] = min(max(value, zero), high) + rounding
+        out[i] = _alpha(tile, i, v, pixels, high) + rounding
 
 
 @numba.njit(fastmath=True, cache=True, nogil=True)
-def _two_rows(
-    tile: FloatArray,
-    v: np.float32,
-    w: np.float32,
-    pixels: NDArray[Any],
-    others: NDArray[Any],
-    high: np.float32,
-    rounding: np.float32,
-    out: NDArray[Any],
-    other: NDArray[Any],
+def _four_rows(
+    tile: FloatArray, v: Any, pixels: Any, high: np.float32, rounding: np.float32, out: Any
 ) -> None:
-    """`_row` of two rows, v and w of the way down."""
-    zero = np.float32(0.0)
-    for i in range(len(out)):
-        red, green, blue, offset = tile[i], tile[_GREEN + i], tile[_BLUE + i], tile[_OFFSET + i]
-        d_red, d_green, d_blue = tile[_D_RED + i], tile[_D_GREEN + i], tile[_D_BLUE + i]
-        d_offset = tile[_D_OFFSET + i]
-        value = offset + v * d_offset
-        value += (red + v * d_red) * np.float32(pixels[3 * i])
-        value += (green + v * d_green) * np.float32(pixels[3 * i + 1])
-        value += (blue + v * d_blue) * np.float32(pixels[3 * i + 2])
-        out[i] = min(max(value, zero), high) + rounding
-        value = offset + w * d_offset
-        value += (red + w * d_red) * np.float32(others[3 * i])
-        value += (green + w * d_green) * np.float32(others[3 * i + 1])
-        value += (blue + w * d_blue) * np.float32(others[3 * i + 2])
-        other[i] = min(max(value, zero), high) + rounding
+    """Four rows of pixels at once: tuples of four."""
+    v0, v1, v2, v3 = v
+    pixels0, pixels1, pixels2, pixels3 = pixels
+    out0, out1, out2, out3 = out
+    for i in range(len(out0)):
+        out0[i] = _alpha(tile, i, v0, pixels0, high) + rounding
+        out1[i] = _alpha(tile, i, v1, pixels1, high) + rounding
+        out2[i] = _alpha(tile, i, v2, pixels2, high) + rounding
+        out3[i] = _alpha(tile, i, v3, pixels3, high) + rounding
