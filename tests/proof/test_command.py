@@ -182,7 +182,8 @@ def test_tables_have_a_cell_for_every_heading() -> None:
 def test_every_artifact_beside_the_float_model(
     fake: Any, healthy_build: Path, folder: Path, cache: Path, tmp_path: Path
 ) -> None:
-    """The errors of a wrong artifact show in its ratio; what the manifest does not describe is not run."""
+    """The errors of a wrong artifact show in its ratio and end the command; what the manifest does not describe is
+    not run."""
     build = tmp_path / "build"
     shutil.copytree(healthy_build, build)
     manifest = load_manifest(build)
@@ -190,12 +191,21 @@ def test_every_artifact_beside_the_float_model(
     fake.module.mutants["w8"] = "dropped mask"
     with (build / "igf-test-fake-fp16.fake").open("ab") as file:
         file.write(b"x")
-    options = ("--artifacts", "--build", build, "--checkpoint", fake.checkpoint)
-    found = json.loads(invoke(folder, cache, *options, "--json")[0])["artifacts"]
+    words = ["eval", "--suite", folder, "--cache", cache, "--artifacts", "--build", build]
+    words += ["--checkpoint", fake.checkpoint]
+
+    def evaluated(*more: str) -> str:
+        result = CliRunner().invoke(cli.app, [str(word) for word in (*words, *more)])
+        assert isinstance(result.exception, GateFailed)
+        assert "fake w8: photographs_sad_ratio" in str(result.exception)
+        assert "fake w8a8: photographs_sad_ratio" not in str(result.exception)
+        return result.stdout
+
+    found = json.loads(evaluated("--json"))["artifacts"]
     assert found["fake-fp32"]["sad_ratio"] == pytest.approx(1.0, abs=1e-3)
     assert found["fake-w8"]["sad_ratio"] > 1.5
     assert "the manifest says" in found["fake-fp16"]["not_run"]
     assert json.loads((build / "photographs.json").read_text())["artifacts"] == found
     fake.module.unavailable = "asked again"  # so the cache answers
-    assert json.loads(invoke(folder, cache, *options, "--json")[0])["artifacts"] == found
-    assert "fake-w8a8" in invoke(folder, cache, *options)[0]
+    assert json.loads(evaluated("--json"))["artifacts"] == found
+    assert "fake-w8a8" in evaluated()
