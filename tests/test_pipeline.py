@@ -20,8 +20,9 @@ from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.files import sha256_of
 from igf_mobile.manifest import Manifest, load_manifest, save_manifest
 from igf_mobile.parity import EXPORTED, QUANTIZED, Tolerance, load_tolerances
+from igf_mobile.pipeline import keys
 from igf_mobile.pipeline.export import export_build
-from igf_mobile.pipeline.jobs import wanted_jobs
+from igf_mobile.pipeline.jobs import Job, wanted_jobs
 from igf_mobile.pipeline.runners import open_runner
 from igf_mobile.pipeline.verify import open_build, verify_build
 
@@ -175,6 +176,19 @@ def test_another_backend_file_builds_everything(
     finally:
         fake.file.write_text(text)
     assert fake.module.exported == SCHEMES
+
+
+@pytest.mark.parametrize(
+    "file", ["rounding.py", "calibration.py", "xnnpack_graph/sinking.py", "contents/pte.py"]
+)
+def test_another_file_of_ours_is_another_key(
+    fake: Any, healthy_build: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    manifest, job = load_manifest(healthy_build), Job("fake", "w8")
+    before = keys.key_of(job, manifest)
+    changed = Path(keys.__file__).parents[1] / file
+    monkeypatch.setattr(keys, "sha256_of", lambda path: "0" if Path(path) == changed else sha256_of(path))
+    assert keys.key_of(job, manifest) != before
 
 
 @pytest.mark.parametrize("damage", ["deleted", "changed", "truncated"])

@@ -21,7 +21,8 @@ def calibrated(
 ) -> tuple[Calibrated, RangesRecord]:
     """The checkpoint's own, or learned from the shipped samples, or what still is in the folder; written there."""
     package = Path(igf_mobile.__file__).parent
-    code = [sha256_of(package / f"{name}.py") for name in ("observers", "ranges", "rounding", "sites")]
+    names = ("calibration", "observers", "ranges", "rounding", "sites")
+    code = [sha256_of(package / f"{name}.py") for name in names]
     parts = [info.ranges, DEFAULT_OBSERVER, manifest.checkpoint.sha256, manifest.calibration.sha256, code]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     before = old.ranges if old else None

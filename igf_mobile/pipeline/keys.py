@@ -105,8 +105,8 @@ def key_of(job: Job, manifest: Manifest) -> str:
     backend = backends.get(job.backend)
     package = Path(igf_mobile.__file__).parent
     code = [path for path in sorted(package.glob("*.py")) if path.stem not in _NOT_DECIDING]
-    # `contents` reads what `pte_pack` and recipes write again.
-    for folder in ("contents", "pipeline"):
+    # `contents` reads what `pte_pack` and recipes write again; `xnnpack_graph` is part of ExecuTorch's export.
+    for folder in ("contents", "pipeline", "xnnpack_graph"):
         code += sorted((package / folder).glob("*.py"))
     code.append(backends.source(job.backend))
     parts = {
