@@ -20,7 +20,8 @@ DEFAULT_BUDGET = Path(__file__).parent / "weights" / "budget.json"
 BYTES, WEIGHT_BYTES, SAD_RATIO = "bytes", "weight_bytes", "sad_ratio"
 METRICS = ("sad", "mse", "grad", "conn")
 ON_PHOTOGRAPHS = "photographs_{}_ratio"
-_RATIOS = (SAD_RATIO, *(ON_PHOTOGRAPHS.format(metric) for metric in METRICS))
+_PHOTOGRAPH_RATIOS = tuple(ON_PHOTOGRAPHS.format(metric) for metric in METRICS)
+_RATIOS = (SAD_RATIO, *_PHOTOGRAPH_RATIOS)
 _QUANTITIES = (BYTES, WEIGHT_BYTES, *_RATIOS)
 
 PHOTOGRAPHS = "photographs.json"
@@ -45,6 +46,11 @@ class Bound:
     """What it must not exceed today; above the goal where that is not met."""
     why: str
     """What stands between the two; empty where the goal holds."""
+
+    @property
+    def on_photographs(self) -> bool:
+        """Whether it is held to what `igf eval --artifacts` measured."""
+        return self.quantity in _PHOTOGRAPH_RATIOS
 
     def __post_init__(self) -> None:
         where = f"budget of {self.backend} {self.scheme} {self.quantity}"
@@ -120,8 +126,8 @@ def spend(manifest: Manifest, folder: Path, bounds: Sequence[Bound]) -> list[Spe
                 continue
             if bound.quantity in _RATIOS and record.ran_on.startswith("not run: "):
                 continue
-            if bound.quantity in _RATIOS[1:]:
-                ratios = photographs.get(f"{record.backend}-{record.scheme}")
+            if bound.on_photographs:
+                ratios = photographs.get(record.name)
                 if ratios is None:
                     continue
                 value: float | None = ratios[bound.quantity]
@@ -147,8 +153,7 @@ def on_photographs(manifest: Manifest, folder: Path) -> dict[str, dict[str, floa
         return {
             name: {ON_PHOTOGRAPHS.format(m): float(rows[name][f"{m}_ratio"]) for m in METRICS}
             for record in manifest.artifacts
-            if (name := f"{record.backend}-{record.scheme}") in rows
-            and rows[name].get("sha256") == record.sha256
+            if (name := record.name) in rows and rows[name].get("sha256") == record.sha256
         }
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedFile(f"{path} is not readable: {error!r}; `igf eval --artifacts` writes it") from error
@@ -157,12 +162,8 @@ def on_photographs(manifest: Manifest, folder: Path) -> dict[str, dict[str, floa
 def not_on_photographs(manifest: Manifest, folder: Path) -> list[str]:
     """Names of the artifacts that run here and were not measured on photographs."""
     measured = on_photographs(manifest, folder)
-    names = [
-        f"{record.backend}-{record.scheme}"
-        for record in manifest.artifacts
-        if not record.ran_on.startswith("not run: ")
-    ]
-    return [name for name in names if name not in measured]
+    here = [record for record in manifest.artifacts if not record.ran_on.startswith("not run: ")]
+    return [record.name for record in here if record.name not in measured]
 
 
 def _value(quantity: str, record: ArtifactRecord, folder: Path) -> float | None:

@@ -30,8 +30,9 @@ class Calibrated:
             scheme: its scheme's name; of no meaning with `layers`.
             layers: layer -> precision of a recipe.
         """
-        in_int8 = layers is not None or schemes.get(scheme).weights == "int8"
-        return applied(self.model, self.rounded, layers) if in_int8 and self.rounded else self.model
+        if self.rounded is None or not schemes.has_int8(scheme, layers):
+            return self.model
+        return applied(self.model, self.rounded, layers)
 
     def ranges_of(self, network: Generator) -> Ranges:
         """The ranges, for a network of `network`: exporters refuse those of other weights."""
@@ -45,12 +46,15 @@ def shipped_pairs() -> tuple[list[tuple[FloatArray, FloatArray]], str]:
     return [sample.tensors() for sample in load_composites(folder)], sha256_of(folder)
 
 
-def calibrate(model: Generator, learned: str = "", observer: str = DEFAULT_OBSERVER) -> Calibrated:
+def calibrate(
+    model: Generator, learned: str = "", source: str = "", observer: str = DEFAULT_OBSERVER
+) -> Calibrated:
     """Int8 weights by the shipped samples, and ranges of what the network computes with them.
 
     Args:
         model: in float.
         learned: the checkpoint's own ranges (`CheckpointInfo.ranges`); where there are any, nothing is observed.
+        source: what to call the checkpoint in an error.
         observer: of the ranges, one of `observers.OBSERVERS`.
 
     Raises:
@@ -58,7 +62,7 @@ def calibrate(model: Generator, learned: str = "", observer: str = DEFAULT_OBSER
         IgfError: they are of other weights.
     """
     if learned:
-        return Calibrated(model, ranges_for(model, parse(learned, "the checkpoint's ranges")), None)
+        return Calibrated(model, ranges_for(model, parse(learned, source)), None)
     pairs, digest = shipped_pairs()
     rounded = compensated(model, pairs, digest)
     (table,) = observe(applied(model, rounded), pairs, digest, [observer])

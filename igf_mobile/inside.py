@@ -45,13 +45,13 @@ class Inside:
     def check(self, record: ArtifactRecord, folder: Path) -> list[str]:
         """A sentence per convolution of an artifact that is not what the checkpoint and the calibration set make it."""
         sentences, matched = gates.check_layers(record, folder, self._expected_in(record))
-        self._matched[f"{record.backend}-{record.scheme}"] = matched
+        self._matched[record.name] = matched
         return sentences
 
     def _expected_in(self, record: ArtifactRecord) -> list[Expected]:
         layout, layers = record.inputs[0].layout, record.recipe.wanted if record.recipe else None
         network = self._calibration.network(record.scheme, layers) if self._calibration else self._model
-        int8 = schemes.get(gates.binding_scheme(record)).weights == "int8"
+        int8 = schemes.has_int8(record.scheme, record.recipe)
         key = (layout, int8, weights_sha256(network))
         if key not in self._expected:
             arguments = network, layout, self._pairs, self._coefficients_only, int8

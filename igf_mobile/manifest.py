@@ -27,6 +27,16 @@ class FileRecord:
     sha256: str
     bytes: int
 
+    @classmethod
+    def of(cls, path: Path) -> "FileRecord":
+        """A file as it is, under its name; or a folder."""
+        return cls(path.name, sha256_of(path), size_of(path))
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether the build's folder has it, unchanged."""
+        path = Path(folder) / self.file
+        return path.is_file() and sha256_of(path) == self.sha256
+
 
 @dataclass(frozen=True)
 class RecipeRecord:
@@ -64,6 +74,11 @@ class ArtifactRecord:
     parity: Parity | None
     latency: Latency | None
     recipe: RecipeRecord | None = None
+
+    @property
+    def name(self) -> str:
+        """`<backend>-<scheme>`, as its job's (`pipeline.jobs.Job.name`)."""
+        return f"{self.backend}-{self.scheme}"
 
 
 @dataclass(frozen=True)
@@ -171,7 +186,6 @@ def check_files(manifest: Manifest, folder: Path) -> list[str]:
             )
         if record.recipe is not None:
             recipe = record.recipe.file
-            path = Path(folder) / recipe.file
-            if not path.exists() or sha256_of(path) != recipe.sha256:
+            if not recipe.is_in(folder):
                 problems.append(f"{record.file}: its recipe {recipe.file} is absent or was changed")
     return problems

@@ -11,9 +11,7 @@ as well, and the frame takes half of its time (igf-512 on one core: 5.8 ms for 1
 from typing import Any
 
 from igf_mobile.contents import pte
-
-NOT_THERE = 2**32 - 1
-"""As XNNPACK's graphs have the external number of a tensor inside them."""
+from igf_mobile.xnnpack_graph.nodes import NOT_THERE
 
 _TYPES = {"FLOAT": "xnn_datatype_fp32", "HALF": "xnn_datatype_fp16"}
 _BYTES = {"FLOAT": 4, "HALF": 2, "INT": 4, "LONG": 8, "BOOL": 1, "BYTE": 1, "CHAR": 1}
@@ -56,10 +54,7 @@ def share_constants(program: Any, call: Any, graph: dict[str, Any]) -> None:
     graph["num_externs"] = len(kept)
     graph["input_ids"] = [index for index in graph["input_ids"] if index not in stands_for]
     graph["xvalues"] = [value for value in graph["xvalues"] if _number(value) not in stands_for]
-    for node in graph["xnodes"]:
-        union = node["xnode_union"]
-        for name in [name for name in union if name.endswith("_id")]:
-            union[name] = stands_for.get(union[name], union[name])
+    pte.rename(graph, stands_for)
 
 
 def take_casts(program: Any, call: Any, graph: dict[str, Any]) -> None:

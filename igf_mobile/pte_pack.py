@@ -103,10 +103,7 @@ def _once(graph: dict[str, Any], buffers: list[bytes]) -> list[bytes]:
         if stands_for.get(index, index) == index:
             values.append(value)
     graph["xvalues"] = values
-    for node in graph["xnodes"]:
-        union = node["xnode_union"]
-        for name in [name for name in union if name.endswith("_id")]:
-            union[name] = stands_for.get(union[name], union[name])
+    pte.rename(graph, stands_for)
     return kept
 
 

@@ -27,12 +27,12 @@ from igf_mobile.files import atomic_path
 from igf_mobile.graph import fold_batch_norms
 from igf_mobile.hourglass import JoinedConv
 from igf_mobile.model import Generator
+from igf_mobile.ranges import HIGHEST
 from igf_mobile.recipes import FLOAT
 from igf_mobile.sites import network_inputs
 
 FloatArray = NDArray[np.float32]
 
-_HIGHEST = 127
 _DAMPING = 0.01
 """Share of the mean variance that is added to each input's (GPTQ's own): directions that the samples lack."""
 _PREFIX = "hourglass."
@@ -84,11 +84,11 @@ def compensated(
         hook.remove()
     weights, shifts = {}, {}
     for convolution, name in convolutions.items():
-        moments = seen[convolution]
-        rows = convolution.weight.double().reshape(convolution.groups, -1, moments.mean.shape[1])
-        rounded = torch.stack([round_rows(*group) for group in zip(rows, moments.covariance, strict=True)])
+        mean, covariance = seen[convolution].result()
+        rows = convolution.weight.double().reshape(convolution.groups, -1, mean.shape[1])
+        rounded = torch.stack([round_rows(*group) for group in zip(rows, covariance, strict=True)])
         weights[_PREFIX + name] = rounded.reshape(convolution.weight.shape).float()
-        shifts[_PREFIX + name] = torch.einsum("grk,gk->gr", rows - rounded, moments.mean).flatten().float()
+        shifts[_PREFIX + name] = torch.einsum("grk,gk->gr", rows - rounded, mean).flatten().float()
     return Rounded(weights_sha256(model), calibration_sha256, weights, shifts)
 
 
@@ -110,16 +110,11 @@ class _Moments:
         self._sum = self._sum + windows.sum(2)
         self._products = self._products + windows @ windows.transpose(1, 2)
 
-    @property
-    def mean(self) -> Tensor:
-        assert isinstance(self._sum, Tensor)
-        return self._sum / self._count
-
-    @property
-    def covariance(self) -> Tensor:
-        mean = self.mean
-        covariance: Tensor = self._products / self._count - mean[:, :, None] * mean[:, None, :]
-        return covariance
+    def result(self) -> tuple[Tensor, Tensor]:
+        """Mean and covariance of what was added."""
+        assert isinstance(self._sum, Tensor) and isinstance(self._products, Tensor)
+        mean = self._sum / self._count
+        return mean, self._products / self._count - mean[:, :, None] * mean[:, None, :]
 
 
 def round_rows(rows: Tensor, covariance: Tensor) -> Tensor:
@@ -135,7 +130,7 @@ def round_rows(rows: Tensor, covariance: Tensor) -> Tensor:
         (O,k) multiples of each row's scale, its largest weight unchanged.
     """
     largest = rows.abs().amax(dim=1)
-    scales = torch.where(largest > 0.0, largest / _HIGHEST, 1.0)
+    scales = torch.where(largest > 0.0, largest / HIGHEST, 1.0)
     variances = covariance.diagonal()
     order = variances.argsort(descending=True, stable=True)
     damped = covariance + torch.diag(_DAMPING * variances.mean() + torch.full_like(variances, 1e-12))
@@ -144,7 +139,7 @@ def round_rows(rows: Tensor, covariance: Tensor) -> Tensor:
     kept = rows.abs().argmax(dim=1)
     rest, rounded = rows[:, order].clone(), torch.empty_like(rows)
     for place, column in enumerate(order):
-        codes = (rest[:, place] / scales).round().clamp(-_HIGHEST, _HIGHEST)
+        codes = (rest[:, place] / scales).round().clamp(-HIGHEST, HIGHEST)
         rounded[:, column] = torch.where(kept == column, rows[:, column], codes * scales)
         error = (rest[:, place] - rounded[:, column]) / spread[place, place]
         rest[:, place + 1 :] -= error[:, None] * spread[place, place + 1 :]

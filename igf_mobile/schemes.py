@@ -44,3 +44,8 @@ def get(name: str) -> Scheme:
         return SCHEMES[name]
     except KeyError:
         raise ValueError(f"scheme {name!r} is not one of {', '.join(SCHEMES)}") from None
+
+
+def has_int8(scheme: str, recipe: object = None) -> bool:
+    """Whether an artifact stores int8: one of such a scheme, or of any recipe, whose name is its scheme's."""
+    return recipe is not None or get(scheme).weights == "int8"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from igf_mobile import recipes
+from igf_mobile import recipes, schemes
 from igf_mobile.backends.base import (
     OUTPUTS,
     Artifact,
@@ -125,9 +125,10 @@ def export(
     height, width = size
     example = (torch.rand(1, height, width, 3), torch.rand(1, height, width, 1))
     half = scheme == "fp16"
-    int8 = scheme in ("w8", "w8a8") or layers is not None
-    whole = ExportGraph(model, "NHWC", coefficients_only, int8)
-    module = _HalfGraph(model, coefficients_only) if half else whole
+    int8 = schemes.has_int8(scheme, layers)
+    module = (
+        _HalfGraph(model, coefficients_only) if half else ExportGraph(model, "NHWC", coefficients_only, int8)
+    )
     graph: Any = torch.export.export(module, example).module()
     restore_clamps(graph)
     slices_for_splits(graph)

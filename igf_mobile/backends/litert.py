@@ -185,7 +185,9 @@ def read_metadata(path: Path) -> dict[str, str]:
     tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(path.read_bytes(), 0))
     try:
         named = {entry.name.decode(): tree.buffers[entry.buffer].data for entry in tree.metadata or ()}
-        metadata: dict[str, str] = json.loads(bytes(named.get(_METADATA_NAME, b"{}")))
+        metadata = json.loads(bytes(named.get(_METADATA_NAME, b"{}")))
+        if not isinstance(metadata, dict):
+            raise TypeError(f"{metadata!r} is no table")
         return metadata
     except (ValueError, TypeError, IndexError) as error:
         raise DamagedFile(f"{path}: its metadata are damaged: {error}") from error
@@ -257,8 +259,7 @@ def export(
     """Write a .tflite; see `base.ExportFunction`."""
     from igf_mobile.tflite_layers import layers_found
 
-    int8 = layers is not None or schemes.get(scheme).weights == "int8"
-    content = _float_model(model, size, coefficients_only, int8)
+    content = _float_model(model, size, coefficients_only, schemes.has_int8(scheme, layers))
     if layers is not None:
         content = _quantized(content, _mixed(content, model, layers), model, calibration)
     elif scheme != "fp32":

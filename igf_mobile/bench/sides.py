@@ -59,7 +59,7 @@ def artifact_specs(manifest: Manifest, base: Spec, only: Sequence[str] = ()) -> 
     Raises:
         ValueError: a name that no artifact has.
     """
-    names = [f"{record.backend}-{record.scheme}" for record in manifest.artifacts]
+    names = [record.name for record in manifest.artifacts]
     if unknown := sorted(set(only) - set(names)):
         raise ValueError(f"the build has no artifact {unknown[0]!r}; it has {', '.join(names)}")
     shared = dataclasses.replace(

@@ -123,6 +123,14 @@ def tensor_of(value: dict[str, Any]) -> dict[str, Any]:
     return tensor
 
 
+def rename(graph: dict[str, Any], stands_for: Mapping[int, int]) -> None:
+    """Let the nodes of one of XNNPACK's graphs read and write other tensors, by their numbers, in place."""
+    for node in graph["xnodes"]:
+        union = node["xnode_union"]
+        for name in [name for name in union if name.endswith("_id")]:
+            union[name] = stands_for.get(union[name], union[name])
+
+
 def _graph_layers(graph: dict[str, Any], buffers: list[bytes], where: str) -> list[Layer]:
     values = {}
     for value in graph["xvalues"]:

@@ -8,7 +8,7 @@ import igf_mobile
 from igf_mobile import ranges
 from igf_mobile.calibration import Calibrated, calibrate
 from igf_mobile.checkpoint import CheckpointInfo
-from igf_mobile.files import sha256_of, size_of
+from igf_mobile.files import sha256_of
 from igf_mobile.manifest import FileRecord, Manifest, RangesRecord
 from igf_mobile.model import Generator
 from igf_mobile.observers import DEFAULT_OBSERVER
@@ -26,17 +26,17 @@ def calibrated(
     parts = [info.ranges, DEFAULT_OBSERVER, manifest.checkpoint.sha256, manifest.calibration.sha256, code]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     before = old.ranges if old else None
-    if before and before.key == key and all(_is_there(file, folder) for file in before.files):
+    if before and before.key == key and all(file.is_in(folder) for file in before.files):
         return open_calibrated(model, before, folder), before
-    found = calibrate(model, info.ranges)
+    found = calibrate(model, info.ranges, manifest.checkpoint.file)
     table, rounded = found.ranges, None
     ranges.save(folder / RANGES, table)
     if found.rounded:
         save_rounded(folder / ROUNDED, found.rounded)
-        rounded = _record(ROUNDED, folder)
+        rounded = FileRecord.of(folder / ROUNDED)
     origin = "QAT" if info.ranges else "PTQ"
     return found, RangesRecord(
-        file=_record(RANGES, folder),
+        file=FileRecord.of(folder / RANGES),
         origin=origin,
         observer=table.observer,
         calibration_sha256=table.calibration_sha256,
@@ -54,11 +54,3 @@ def open_calibrated(model: Generator, record: RangesRecord, folder: Path) -> Cal
     """
     table = ranges.load(folder / record.file.file)
     return Calibrated(model, table, load_rounded(folder / record.rounded.file) if record.rounded else None)
-
-
-def _record(name: str, folder: Path) -> FileRecord:
-    return FileRecord(name, sha256_of(folder / name), size_of(folder / name))
-
-
-def _is_there(file: FileRecord, folder: Path) -> bool:
-    return (folder / file.file).is_file() and sha256_of(folder / file.file) == file.sha256

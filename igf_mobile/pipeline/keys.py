@@ -10,7 +10,7 @@ import igf_mobile
 from igf_mobile import backends, composites, recipes, schemes
 from igf_mobile.checkpoint import CheckpointInfo
 from igf_mobile.errors import DamagedFile
-from igf_mobile.files import sha256_of, size_of
+from igf_mobile.files import sha256_of
 from igf_mobile.manifest import SCHEMA_VERSION, ArtifactRecord, FileRecord, Manifest, load_manifest
 from igf_mobile.pipeline.jobs import Job
 
@@ -51,8 +51,7 @@ def file_metadata(manifest: Manifest, job: Job) -> dict[str, str]:
         "scheme": job.scheme,
     }
     calibration = manifest.ranges
-    in_int8 = bool(job.recipe) or schemes.get(job.scheme).weights == "int8"
-    if in_int8 and calibration and calibration.rounded:
+    if schemes.has_int8(job.scheme, job.recipe) and calibration and calibration.rounded:
         metadata["calibration_sha256"] = calibration.calibration_sha256
         metadata["rounded_sha256"] = calibration.rounded.sha256
     if job.scheme == "w8a8" or (job.recipe and job.recipe.uses(recipes.STATIC)):
@@ -70,19 +69,15 @@ def new_manifest(
     checkpoint: Path, info: CheckpointInfo, size: tuple[int, int], coefficients_only: bool = False
 ) -> Manifest:
     """A build's manifest before it holds anything."""
-
-    def record(path: Path) -> FileRecord:
-        return FileRecord(path.name, sha256_of(path), size_of(path))
-
     return Manifest(
         schema_version=SCHEMA_VERSION,
         name=info.name,
         version=info.version,
         licence=info.licence,
-        checkpoint=record(Path(checkpoint)),
+        checkpoint=FileRecord.of(Path(checkpoint)),
         size=size,
-        calibration=record(composites.FOLDERS["calibration"]),
-        proof=record(composites.FOLDERS["proof"]),
+        calibration=FileRecord.of(composites.FOLDERS["calibration"]),
+        proof=FileRecord.of(composites.FOLDERS["proof"]),
         tools=tool_versions(),
         artifacts=(),
         coefficients_only=coefficients_only,

@@ -61,10 +61,10 @@ def verify_build(
     damaged = {record.file for record in manifest.artifacts if any(record.file in f for f in failures)}
     proof = run_proof(model)
     write_crops(folder, FLOAT, proof.samples, proof.outputs[0])
-    # Ranges go with the size: the calibration set says nothing of artifacts of another one.
     calibration = open_calibrated(model, manifest.ranges, folder) if manifest.ranges else None
     if calibration and calibration.rounded:
         failures += far_off(model, calibration.rounded)
+    # Ranges go with the size: the calibration set says nothing of artifacts of another one.
     inside = None
     if manifest.size == proof.samples[0].alpha.shape:
         inside = Inside(model, calibration, manifest, proof.samples)

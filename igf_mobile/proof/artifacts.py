@@ -60,7 +60,7 @@ def measure_artifacts(
     reference = errors(FLOAT, sha256 + network_code(), lambda: FloatRunner(load_checkpoint(checkpoint)[0]))
     artifacts: dict[str, dict[str, Any]] = {FLOAT: {"sha256": sha256, **reference}}
     for record in manifest.artifacts:
-        name = f"{record.backend}-{record.scheme}"
+        name = record.name
         if reason := _why_not(record, folder, manifest):
             artifacts[name] = {"not_run": reason}
             continue

@@ -135,7 +135,7 @@ def _evaluate_artifacts(
             table.add_row(*row)
         stdout().print(table)
     spendings = spend(load_manifest(build), build, load_budget())
-    if failures := [s.failure for s in spendings if s.failure and s.bound.quantity.startswith("photographs")]:
+    if failures := [s.failure for s in spendings if s.failure and s.bound.on_photographs]:
         raise GateFailed.of(failures)
 
 

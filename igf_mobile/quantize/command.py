@@ -55,7 +55,7 @@ def sensitivity(
     path = checkpoint or DEFAULT_CHECKPOINT
     model, info = load_checkpoint(path)
     with _Bar() as bar:
-        bench = Bench(calibrate(model, info.ranges), suite, bar)
+        bench = Bench(calibrate(model, info.ranges, str(path)), suite, bar)
         found = measure(bench, sha256_of(path), suite, by, precision, bar)
     save(found, build)
     plot = write_plot(found, build)
@@ -98,7 +98,7 @@ def _artifact_losses(build: Path, found: "Sensitivity") -> dict[str, float]:
     if manifest.checkpoint.sha256 != found.checkpoint_sha256 or found.suite != PROOF:
         return {}
     return {
-        f"{record.backend}-{record.scheme}": record.parity.matte.sad / record.parity.float_matte.sad - 1.0
+        record.name: record.parity.matte.sad / record.parity.float_matte.sad - 1.0
         for record in manifest.artifacts
         if record.scheme == found.precision and record.parity is not None
     }
@@ -144,7 +144,7 @@ def export_within(
             raise ValueError(f"{name} takes no recipes, so there is nothing to search")
     model, info = load_checkpoint(checkpoint)
     with _Bar() as bar:
-        bench = sensitivity.Bench(calibrate(model, info.ranges), progress=bar)
+        bench = sensitivity.Bench(calibrate(model, info.ranges, str(checkpoint)), progress=bar)
         ranked = sensitivity.measure(bench, sha256_of(checkpoint), progress=bar)
     ranking.save(ranked, build)
     write_plot(ranked, build)

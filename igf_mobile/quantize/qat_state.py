@@ -20,7 +20,7 @@ from igf_mobile.checkpoint import check_tensors, load_checkpoint, read_safetenso
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.files import atomic_path
 from igf_mobile.model import Generator
-from igf_mobile.observers import observe
+from igf_mobile.observers import DEFAULT_OBSERVER, observe
 from igf_mobile.quantize.fake_quant import FakeQuantHourglass, fake_quantized
 from igf_mobile.ranges import Ranges
 from igf_mobile.training_state import TrainConfig, _adam_tensors, config_values
@@ -38,7 +38,7 @@ class QatConfig:
 
     train: TrainConfig
     """Data, losses, steps, learning rate; `init` is the float checkpoint, whose network is also the teacher."""
-    observer: str = "mse"
+    observer: str = DEFAULT_OBSERVER
     """Of the ranges that the run starts from."""
     distil: float = 1.0
     """Share of the float network's own matte in the target; the rest is the true alpha."""
