@@ -49,7 +49,7 @@ class ColourRegression(nn.Module):
         self.factors = Matrix(factors, torch.tensor([0.0] * 3 + [scale] * 3 + [0.0]))
         self.constant = total(3, scale=scale, plus=1.0)
 
-    def forward(self, quarter: Tensor, grid_means: Tensor) -> Tensor:
+    def forward(self, quarter: Tensor, grid_means: Tensor) -> tuple[Tensor, Tensor]:
         """Estimate at a quarter of the guidance's size, and average to an eighth.
 
         Args:
@@ -61,8 +61,8 @@ class ColourRegression(nn.Module):
             support, the weight of the samples near the colour, 1 from a whole cell's on.
         """
         cells = F.avg_pool2d(grid_means, _GRID)
-        centre = self.centre(cells)
-        samples = _rows(_neighbours(self.samples(self.sides(cells))), 18)
+        centre, sides = self.centre(cells), self.sides(cells)
+        samples = _rows(_neighbours(self.samples(sides)), 18)
         # Seen from the cell's mean colour: in float16 the difference of large squares would drown.
         keys = self.colour(samples) - _rows(centre, 1)
         pixels, mask = torch.split(_pixels(quarter), [3, 1], dim=1)
@@ -79,7 +79,7 @@ class ColourRegression(nn.Module):
         alpha12 = (inside72 + 72.0 * _TINY * queries[:, 6:]) / (support6 + 6.0 * _TINY)
         # As `sixth`: alpha, steepened by 2 around 1/2, and its support, both between 0 and 6.
         both = torch.cat([F.relu6(alpha12 - 3.0), F.relu6(support6)], dim=1) * (1.0 / 6.0)
-        return _averaged(both, quarter.shape)
+        return _averaged(both, quarter.shape), sides
 
 
 def _rows(cells: Tensor, rows: int) -> Tensor:

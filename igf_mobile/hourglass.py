@@ -15,16 +15,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from igf_mobile.start import ESTIMATES, EVIDENCE, Start
-from igf_mobile.two_colour import DRAWN_STRIDE, upsample
+from igf_mobile.start import COLOURS, ESTIMATES, Start
+from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE, upsample
 
 PARAMETER_COUNT = 59_466
 """Trainable parameters (paper 3.4)."""
-
-_STEM_STRIDE = 4
-"""Side of the blocks of pixels that the stem sees."""
-
-_ATTENTION_STRIDE = 32
 
 
 def joined_sum(parts: nn.ModuleList, xs: Sequence[Tensor]) -> Tensor:
@@ -46,22 +41,22 @@ class JoinedConv(nn.Module):
         self,
         inputs: tuple[int, ...],
         outputs: int,
-        kernel: int = 3,
+        kernels: tuple[int, ...] | None = None,
         strides: tuple[int, ...] | None = None,
         head: bool = False,
     ) -> None:
-        """`strides` are 1, or one for each input. A `head` has a bias, no norm and no ReLU, and starts at zero."""
+        """`kernels` are 3 and `strides` 1, or one for each input. A `head` has no norm and no ReLU, and starts at zero."""
         super().__init__()
-        padding = 1 if kernel == 3 else 0
-        strides = strides or (1,) * len(inputs)
+        kernels, strides = kernels or (3,) * len(inputs), strides or (1,) * len(inputs)
         self.parts = nn.ModuleList(
-            nn.Conv2d(channels, outputs, kernel, stride, padding, bias=head and i == 0)
-            for i, (channels, stride) in enumerate(zip(inputs, strides, strict=True))
+            nn.Conv2d(channels, outputs, kernel, stride, kernel // 2, bias=False)
+            for channels, kernel, stride in zip(inputs, kernels, strides, strict=True)
         )
         self.norm: nn.Module = nn.Identity() if head else nn.BatchNorm2d(outputs)
         self.relu: nn.Module = nn.Identity() if head else nn.ReLU()
         # As He et al. 2015 for all inputs at once.
-        std = 0.0 if head else (2.0 / (sum(inputs) * kernel * kernel)) ** 0.5
+        taps = sum(n * kernel * kernel for n, kernel in zip(inputs, kernels, strict=True))
+        std = 0.0 if head else (2.0 / taps) ** 0.5
         for name, parameter in self.parts.named_parameters():
             nn.init.normal_(parameter, std=std if name.endswith("weight") else 0.0)
 
@@ -100,19 +95,15 @@ class ResidualBlock(nn.Module):
 class DecoderLevel(nn.Module):
     """Convolve, upsample, join what the encoder had at this size, convolve."""
 
-    def __init__(self, inputs: int, outputs: int, *joined: int, factor: int = 2) -> None:
-        """`factor`: of the upsampling; 1 is none."""
+    def __init__(self, inputs: int, reduced: int, joined: int, outputs: int | None = None) -> None:
+        """`outputs` are as many as `reduced`, or so many."""
         super().__init__()
-        self.factor = factor
-        self.reduce = _conv(inputs, outputs)
-        self.fuse = JoinedConv((outputs, *joined), outputs)
+        self.reduce = _conv(inputs, reduced)
+        self.fuse = JoinedConv((reduced, joined), outputs or reduced)
 
-    def forward(self, x: Tensor, *encoded: Tensor) -> Tensor:
-        """(B,inputs,h,w), one (B,channels,H,W) for each of `joined` -> (B,outputs,H,W), (H,W) = factor * (h,w)."""
-        reduced = self.reduce(x)
-        if self.factor > 1:
-            reduced = upsample(reduced, self.factor)
-        y: Tensor = self.fuse(reduced, *encoded)
+    def forward(self, x: Tensor, encoded: Tensor) -> Tensor:
+        """(B,inputs,h,w), (B,joined,2h,2w) -> (B,outputs,2h,2w)."""
+        y: Tensor = self.fuse(upsample(self.reduce(x), 2), encoded)
         return y
 
 
@@ -132,45 +123,28 @@ class Hourglass(nn.Module):
     def __init__(self, width: int = 1) -> None:
         super().__init__()
         c8, c16, c32 = 8 * width, 16 * width, 32 * width
-        self.stem = JoinedConv((3, 1), c8, kernel=_STEM_STRIDE, strides=(_STEM_STRIDE, _STEM_STRIDE))
-        self.encode_8 = JoinedConv((c8, EVIDENCE, 3), c8, strides=(DRAWN_STRIDE // _STEM_STRIDE, 1, 1))
-        self.encode_16 = _conv(c8, c16, stride=2)
-        self.encode_32 = _conv(c16, c32, stride=2)
+        self.encode_8 = JoinedConv((4, ESTIMATES), c16, strides=(DRAWN_STRIDE // COEFFICIENT_STRIDE, 1))
+        self.encode_16 = _conv(c16, c16, stride=2)
+        self.encode_32 = JoinedConv((c16, COLOURS), c32, kernels=(3, 1), strides=(2, 1))
         self.residual = nn.Sequential(ResidualBlock(c32), ResidualBlock(c32))
-        self.attention = nn.Sequential(nn.Conv2d(c32 + 1, 2, 1, bias=False), nn.BatchNorm2d(2))
+        self.attention = nn.Sequential(nn.Conv2d(c32, 1, 1, bias=False), nn.BatchNorm2d(1))
         self.shortcut_16 = _conv(c16, c16, groups=c16)
-        self.shortcut_8 = _conv(c8, c8, groups=c8)
         self.decode_16 = DecoderLevel(c32, c16, c16)
-        self.decode_8 = DecoderLevel(c16, c8, c8)
-        self.draw = DecoderLevel(c8, c8, c8, EVIDENCE, factor=1)
+        self.decode_8 = DecoderLevel(c16, c8, c16, outputs=c16)
         # Zero: training starts from the closed form, not from noise.
-        self.head = JoinedConv((c8, ESTIMATES), 4, head=True)
+        self.head = JoinedConv((c16, ESTIMATES), 4, kernels=(1, 1), head=True)
 
-    def forward(
-        self, guidance: Tensor, weak_mask: Tensor, start: Start, seen: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, start: Start) -> Tensor:
         """Corrections (B,4,H/8,W/8), unbounded: to alpha, to the trust in its refit, to the slope's gain, to alpha
-        after the refit.
-
-        Args:
-            guidance: (B,3,H,W) in [0,1], H and W divisible by 32.
-            weak_mask: (B,1,H,W) in [0,1].
-            start: the closed form of both.
-            seen: what `stem` makes of both, where that is known.
-        """
-        seen = self.stem(guidance, weak_mask) if seen is None else seen
-        e8 = self.encode_8(seen, start.evidence, start.contrast)
+        after the refit."""
+        e8 = self.encode_8(start.quarter, start.estimates)
         e16 = self.encode_16(e8)
-        bottleneck = self.residual(self.encode_32(e16))
-
-        pooled_mask = nn.functional.avg_pool2d(start.mask_lr, _ATTENTION_STRIDE // DRAWN_STRIDE)
-        # One channel each here; one for each channel that they weigh in the form for XNNPACK.
-        logits = self.attention(torch.cat([bottleneck, pooled_mask], dim=1))
-        maps = logits.shape[1] // 2
+        bottleneck = self.residual(self.encode_32(e16, start.colours))
+        # One channel here; one for each channel that it weighs in the form for XNNPACK.
+        weight = _attention(self.attention(bottleneck))
 
         d16 = self.decode_16(bottleneck, self.shortcut_16(e16))
-        d8 = self.decode_8(d16, self.shortcut_8(e8)) * _attention(logits[:, :maps])
-        drawn = self.draw(d8, e8, start.evidence) * _attention(logits[:, maps:])
+        drawn = self.decode_8(d16, e8) * weight
         corrections: Tensor = self.head(drawn, start.estimates)
         return corrections
 

@@ -195,7 +195,7 @@ class Generator(nn.Module):
         """
         both = torch.cat([guidance, weak_mask], dim=1)
         start: Start = self.closed_form(nn.functional.avg_pool2d(both, COEFFICIENT_STRIDE))
-        coefficients: Tensor = self.correction(start, self.hourglass(guidance, weak_mask, start))
+        coefficients: Tensor = self.correction(start, self.hourglass(start))
         return coefficients
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> Matte:
