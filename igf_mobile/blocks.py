@@ -1,12 +1,9 @@
 """The generator as XNNPACK runs it fastest: full resolution only as the pictures' own bytes, in other shapes.
 
 The same function as `model.Generator`, and the same weights. A row of a picture (1,H,W,C) is a column of so many
-channels, (1,C W,H,1), or a row of four neighbours each, (1,4C,H,W/4), without a byte moved; the stem sees the mask as
-rows, and alpha = A * I + B has its coefficients upsampled first across, by a convolution to the 4 phases of a block,
-and then down, by resizing pictures one pixel wide whose channels are whole rows.
-
-Block means are four more outputs of the stem, which leaves as many lanes idle; where it computes in int8, they are a
-pooling over whole rows and a product.
+channels, (1,C W,H,1), or a row of four neighbours each, (1,4C,H,W/4), without a byte moved. Block means are a pooling
+over whole rows and a product; alpha = A * I + B has its coefficients upsampled first across, by a convolution to the 4
+phases of a block, and then down, by resizing pictures one pixel wide whose channels are whole rows.
 """
 
 import copy
@@ -16,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from igf_mobile.hourglass import Hourglass
-from igf_mobile.matrix import Constant, Matrix, pick
+from igf_mobile.matrix import Constant, Matrix
 from igf_mobile.model import Generator
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, sixth
+from igf_mobile.primitives import COEFFICIENT_STRIDE, sixth
 
 PIXELS = 4
-"""Side of a block of coefficients and of the stem's kernel."""
+"""Side of a block of coefficients."""
 
 _AT_ONCE = 4
 """Pixels whose alpha one product sums."""

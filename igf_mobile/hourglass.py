@@ -1,11 +1,10 @@
-"""The network proper: 59,466 parameters from image, mask and the closed form's evidence to corrections.
+"""The network proper: 59,466 parameters from image, mask and the closed form's estimates to corrections.
 
 After paper 3.2 and figure 2: an hourglass to 1/32 with two residual blocks, attention and shortcuts, and
-the paper's count of parameters. Two depthwise convolutions at full resolution are one convolution
-of 4x4 pixels to 8 channels here: the paper's cost more time than all that follows (issue 5), and 4
-channels saw too little. Upsampling is resize + convolution, because transposed
-convolutions do not survive int8 (LiteRT refuses the file, PT2E leaves them float), and it follows
-the convolution, which is cheaper at the smaller size.
+the paper's count of parameters. It sees means of 4 x 4 pixels, where the paper's has two depthwise convolutions of all
+pixels: those took more time than all that follows (issue 5), and what is finer comes with A * I. Upsampling is resize +
+convolution, because transposed convolutions do not survive int8 (LiteRT refuses the file, PT2E leaves them float), and
+it follows the convolution, which is cheaper at the smaller size.
 
 This module is what `w8a8` quantizes; all arithmetic outside it stays float.
 """
@@ -15,8 +14,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE, upsample
 from igf_mobile.start import COLOURS, ESTIMATES, Start
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE, upsample
 
 PARAMETER_COUNT = 59_466
 """Trainable parameters (paper 3.4)."""
@@ -45,7 +44,7 @@ class JoinedConv(nn.Module):
         strides: tuple[int, ...] | None = None,
         head: bool = False,
     ) -> None:
-        """`kernels` are 3 and `strides` 1, or one for each input. A `head` has no norm and no ReLU, and starts at zero."""
+        """`kernels` are 3, `strides` 1, or one for each input. A `head` has no norm and no ReLU and starts at zero."""
         super().__init__()
         kernels, strides = kernels or (3,) * len(inputs), strides or (1,) * len(inputs)
         self.parts = nn.ModuleList(

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from igf_mobile.hourglass import Hourglass
 from igf_mobile.matrix import pick, total
+from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE, channel_sum, sixth, upsample
 from igf_mobile.refit import Refit
 from igf_mobile.start import ClosedForm, Start
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE, channel_sum, sixth, upsample
 
 STRIDE = 32
 """Height and width must be multiples of this: five halvings."""
@@ -81,7 +81,7 @@ class Correction(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # 6 times what it is, see `two_colour.sixth`.
+        # 6 times what it is, see `primitives.sixth`.
         self.draw = pick([0], of=4, scale=6.0)
 
     def unit(self, x: Tensor) -> Tensor:

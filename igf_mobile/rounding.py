@@ -29,7 +29,7 @@ from igf_mobile.hourglass import JoinedConv
 from igf_mobile.model import Generator
 from igf_mobile.ranges import HIGHEST
 from igf_mobile.recipes import FLOAT
-from igf_mobile.sites import network_inputs
+from igf_mobile.sites import network_input
 
 FloatArray = NDArray[np.float32]
 
@@ -79,7 +79,7 @@ def compensated(
     seen = {m: _Moments() for m in convolutions}
     hooks = [m.register_forward_pre_hook(lambda m, inputs: seen[m].add(m, *inputs)) for m in convolutions]
     for guidance, mask in pairs:
-        network(*network_inputs(*(torch.from_numpy(np.ascontiguousarray(x)) for x in (guidance, mask))))
+        network(network_input(*(torch.from_numpy(np.ascontiguousarray(x)) for x in (guidance, mask))))
     for hook in hooks:
         hook.remove()
     weights, shifts = {}, {}

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Interpreter, Node
 from torch.nn.functional import avg_pool2d
 
+from igf_mobile.primitives import COEFFICIENT_STRIDE
 from igf_mobile.start import ClosedForm, Start
-from igf_mobile.two_colour import COEFFICIENT_STRIDE
 
 _ATEN = torch.ops.aten
 CONVOLUTION = _ATEN.conv2d.default
@@ -136,10 +136,10 @@ class Tap(Interpreter):
         return self.function(n, value) if isinstance(value, Tensor) else value
 
 
-def network_inputs(guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor, Start]:
+def network_input(guidance: Tensor, weak_mask: Tensor) -> Start:
     """What the Hourglass is called with for (1,3,H,W) and (1,1,H,W)."""
-    start = ClosedForm()(avg_pool2d(torch.cat([guidance, weak_mask], dim=1), COEFFICIENT_STRIDE))
-    return guidance, weak_mask, start
+    start: Start = ClosedForm()(avg_pool2d(torch.cat([guidance, weak_mask], dim=1), COEFFICIENT_STRIDE))
+    return start
 
 
 def trace(network: nn.Module, size: tuple[int, int] = (64, 64)) -> GraphModule:
@@ -147,6 +147,6 @@ def trace(network: nn.Module, size: tuple[int, int] = (64, 64)) -> GraphModule:
 
     As a `Tap` that of a `Generator` takes pictures of any size (H, W), that of the block form those of `size` alone.
     """
-    inputs = network_inputs(torch.rand(1, 3, *size), torch.rand(1, 1, *size))
-    graph: GraphModule = torch.export.export(copy.deepcopy(network), inputs).module(check_guards=False)
+    start = network_input(torch.rand(1, 3, *size), torch.rand(1, 1, *size))
+    graph: GraphModule = torch.export.export(copy.deepcopy(network), (start,)).module(check_guards=False)
     return graph

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from igf_mobile.colour_regression import ColourRegression
 from igf_mobile.matrix import pick
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE, SideMeans
+from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE
 
 ESTIMATES = 2
 """Channels of `Start.estimates`."""
@@ -25,7 +25,7 @@ class Start(NamedTuple):
     image: Tensor
     """(B,3,h,w) block means of the guidance, [0,1]."""
     alpha6: Tensor
-    """(B,1,h,w) 6 times the estimate of alpha, [0,6]: see `two_colour.sixth`."""
+    """(B,1,h,w) 6 times the estimate of alpha, [0,6]: see `primitives.sixth`."""
     estimates: Tensor
     """(B,2,h,w) in [0,1]: alpha of the colour regression, its support."""
     colours: Tensor
@@ -37,7 +37,7 @@ class ClosedForm(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.side_means, self.regression = SideMeans(), ColourRegression()
+        self.regression = ColourRegression()
         self.image = pick(range(3), of=4)
         self.alpha6 = pick([0], of=ESTIMATES, scale=6.0)
 
@@ -48,7 +48,7 @@ class ClosedForm(nn.Module):
             quarter: (B,4,H/4,W/4) block means of the guidance and, last, of the weak mask, [0,1], H and W divisible by
                 32.
         """
-        both = F.avg_pool2d(quarter, DRAWN_STRIDE // COEFFICIENT_STRIDE)
-        estimates, sides = self.regression(quarter, self.side_means(both))
+        drawn = F.avg_pool2d(quarter, DRAWN_STRIDE // COEFFICIENT_STRIDE)
+        estimates, sides = self.regression(quarter, drawn)
         colours, _ = torch.split(sides, [COLOURS, 1], dim=1)
-        return Start(quarter, self.image(both), self.alpha6(estimates), estimates, colours)
+        return Start(quarter, self.image(drawn), self.alpha6(estimates), estimates, colours)

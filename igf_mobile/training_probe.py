@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from igf_mobile.model import Matte
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, upsample
+from igf_mobile.primitives import COEFFICIENT_STRIDE, upsample
 
 Batch = tuple[Tensor, Tensor, Tensor]
 """guidance (B,3,H,W), weak_mask (B,1,H,W), alpha (B,1,H,W), float32 in [0,1]."""

@@ -53,7 +53,7 @@ def roundings(graph: GraphModule, layers: Mapping[str, str] | None = None) -> di
 
     Args:
         graph: from `sites.trace`.
-        layers: layer -> precision, as `sites` calls them (`stem.parts.0`); None: all of them `w8a8`.
+        layers: layer -> precision, as `sites` calls them (`head.parts.0`); None: all of them `w8a8`.
     """
     found: dict[Node, Rounding] = {}
     for node in static_nodes(graph, "", layers):
@@ -126,9 +126,9 @@ class FakeQuantHourglass(nn.Module):
         """Round by a recipe; None: all layers in `w8a8`. Names as for `roundings`."""
         self._tap.roundings = roundings(self.network, layers)
 
-    def forward(self, guidance: Tensor, weak_mask: Tensor, start: Start) -> Tensor:
+    def forward(self, start: Start) -> Tensor:
         """As Hourglass."""
-        corrections: Tensor = self._tap.run(guidance, weak_mask, start)
+        corrections: Tensor = self._tap.run(start)
         return corrections
 
     def train(self, mode: bool = True) -> "FakeQuantHourglass":

@@ -197,7 +197,7 @@ def expected(trained_like: Generator, photographs_64: Pairs, exported: Exporter)
 def test_the_layers_are_the_checkpoints(
     trained_like: Generator, photographs_64: Pairs, exported: Exporter, scheme: str
 ) -> None:
-    expected = expected_layers(trained_like, "NHWC", photographs_64, int8=scheme in ("w8", "w8a8"))
+    expected = expected_layers(trained_like, "NHWC", photographs_64)
     assert check_contents("x", scheme, executorch.layers(exported(scheme).path), expected) == []
 
 

@@ -373,7 +373,7 @@ def test_what_a_file_computes_with_is_read_from_the_file(trained_like: Generator
     layers = layer_names(trained_like)
     precisions = {"fp32": "float32", "fp16": "float16 weights", "w8": "w8", "w8a8": "w8a8"}
     for scheme, precision in precisions.items():
-        weights = layer_weights(trained_like, "NHWC", int8=scheme in ("w8", "w8a8"))
+        weights = layer_weights(trained_like, "NHWC")
         found = layers_found(exported(scheme).path.read_bytes(), weights)
         assert found == dict.fromkeys(layers, precision)
 
