@@ -1,9 +1,8 @@
 """Where `w8a8` has int8 activations, by names that are the same for every runtime.
 
-A *site* is a set of tensors of the network proper that share one int8 range. Convolutions, additions, products and
-concatenations write one each, as do the tensors that enter the network. Resizes, slices and reshapes keep
-their source's; a concatenation shares its with all that it joins (runtimes move bytes there and do not
-rescale them); an operator that a ReLU follows has none, for all runtimes fuse the two.
+A *site* is a set of tensors of the network proper that share one int8 range. Convolutions, additions and products write
+one each, as do the tensors that enter the network. Resizes keep their source's; an operator that a ReLU follows has
+none, for all runtimes fuse the two.
 
 A site is called after the module and the operator that write it, `encode_16.2:relu`, a second one of the kind in
 the same module with a number, `:mul.1`; a tensor from outside after the first that reads it,
@@ -27,16 +26,11 @@ _ATEN = torch.ops.aten
 CONVOLUTION = _ATEN.conv2d.default
 RELU = _ATEN.relu.default
 SIGMOID = _ATEN.sigmoid.default
-CONCATENATION = _ATEN.cat.default
 ARITHMETIC = (_ATEN.add.Tensor, _ATEN.mul.Tensor)
 UPSAMPLING = (_ATEN.upsample_bilinear2d.vec, _ATEN.upsample_bilinear2d.default)
-SLICE = _ATEN.slice.Tensor
-RESHAPES = (_ATEN.permute.default, _ATEN.reshape.default, _ATEN.view.default)
-"""The same values in the same order in memory, or in another one."""
-MOVING = (*UPSAMPLING, SLICE, *RESHAPES)
 _WHOLE = "hourglass"
 """The module's own name, of what it computes by itself."""
-_READING = (CONVOLUTION, CONCATENATION, *ARITHMETIC, *MOVING)
+_READING = (CONVOLUTION, *ARITHMETIC, *UPSAMPLING)
 
 
 @dataclass(frozen=True)
@@ -77,14 +71,10 @@ def activation_sites(graph: GraphModule, module: str) -> Sites:
         for source in tensors_of(node) if node.target in _READING else ():
             if source not in known:
                 write(source, f"{path}:input")
-        if node.target in MOVING:
+        if node.target in UPSAMPLING:
             writers[node] = writers[node.args[0]]
         elif not is_fused(node):
             write(node, f"{path}:{_operator(node)}")
-        if node.target is CONCATENATION:
-            # all that carry one of the joined tensors, whatever moved it on
-            joined = {writers[source] for source in tensors_of(node)}
-            writers |= {other: node for other, writer in writers.items() if writer in joined}
     return Sites(
         {node: names[writer] for node, writer in writers.items()},
         {names[writer]: writer for writer in writers.values()},
@@ -107,8 +97,6 @@ def is_fused(node: Node) -> bool:
 
 def tensors_of(node: Node) -> list[Node]:
     """The activations an operator reads; of a convolution without its weights."""
-    if node.target is CONCATENATION:
-        return list(node.args[0])  # type: ignore[arg-type]
     arguments = node.args[:1] if node.target is CONVOLUTION else node.args[:2]
     return [argument for argument in arguments if isinstance(argument, Node)]
 

@@ -15,8 +15,8 @@ def int8(weights: np.ndarray) -> np.ndarray:
 
 def test_the_convolutions_of_the_network(trained_like: Generator) -> None:
     names = layer_names(trained_like)
-    assert len(names) == len(set(names)) == 26
-    assert {"hourglass.encode_8.parts.0", "hourglass.draw.fuse.parts.1"} <= set(names)
+    assert len(names) == len(set(names)) == 19
+    assert {"hourglass.encode_8.parts.0", "hourglass.decode_8.fuse.parts.1"} <= set(names)
     for layout in ("NCHW", "NHWC"):
         weights = layer_weights(trained_like, layout)
         assert [name for name in weights if is_layer(name)] == names

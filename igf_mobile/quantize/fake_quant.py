@@ -22,11 +22,10 @@ from igf_mobile.ranges import HIGHEST, LOWEST, Range, Ranges, grid, range_of
 from igf_mobile.recipes import WEIGHTS
 from igf_mobile.sites import (
     ARITHMETIC,
-    CONCATENATION,
     CONVOLUTION,
-    MOVING,
     RELU,
     SIGMOID,
+    UPSAMPLING,
     Tap,
     activation_sites,
     is_fused,
@@ -38,7 +37,7 @@ from igf_mobile.start import Start
 _LEAST_WEIGHT_SCALE = 2.0**-16
 """As `pt2e.INT8_WEIGHT`: of a channel without weights."""
 
-_ROUNDED = (CONVOLUTION, CONCATENATION, *ARITHMETIC, *MOVING)
+_ROUNDED = (CONVOLUTION, *ARITHMETIC, *UPSAMPLING)
 
 
 class Rounding(NamedTuple):
