@@ -40,22 +40,21 @@ class JoinedConv(nn.Module):
         self,
         inputs: tuple[int, ...],
         outputs: int,
-        kernels: tuple[int, ...] | None = None,
+        kernel: int = 3,
         strides: tuple[int, ...] | None = None,
         head: bool = False,
     ) -> None:
-        """`kernels` are 3, `strides` 1, or one for each input. A `head` has no norm and no ReLU and starts at zero."""
+        """`strides` are 1, or one for each input. A `head` has no norm and no ReLU and starts at zero, so that training
+        starts from the closed form, not from noise."""
         super().__init__()
-        kernels, strides = kernels or (3,) * len(inputs), strides or (1,) * len(inputs)
         self.parts = nn.ModuleList(
             nn.Conv2d(channels, outputs, kernel, stride, kernel // 2, bias=False)
-            for channels, kernel, stride in zip(inputs, kernels, strides, strict=True)
+            for channels, stride in zip(inputs, strides or (1,) * len(inputs), strict=True)
         )
         self.norm: nn.Module = nn.Identity() if head else nn.BatchNorm2d(outputs)
         self.relu: nn.Module = nn.Identity() if head else nn.ReLU()
         # As He et al. 2015 for all inputs at once.
-        taps = sum(n * kernel * kernel for n, kernel in zip(inputs, kernels, strict=True))
-        std = 0.0 if head else (2.0 / taps) ** 0.5
+        std = 0.0 if head else (2.0 / (sum(inputs) * kernel * kernel)) ** 0.5
         for name, parameter in self.parts.named_parameters():
             nn.init.normal_(parameter, std=std if name.endswith("weight") else 0.0)
 
@@ -65,10 +64,10 @@ class JoinedConv(nn.Module):
         return y
 
 
-def _conv(inputs: int, outputs: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """3x3 convolution + batch norm + ReLU."""
+def _conv(inputs: int, outputs: int, stride: int = 1, groups: int = 1, kernel: int = 3) -> nn.Sequential:
+    """Convolution + batch norm + ReLU."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, padding=1, groups=groups, bias=False),
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(),
     )
@@ -94,15 +93,30 @@ class ResidualBlock(nn.Module):
 class DecoderLevel(nn.Module):
     """Convolve, upsample, join what the encoder had at this size, convolve."""
 
-    def __init__(self, inputs: int, reduced: int, joined: int, outputs: int | None = None) -> None:
-        """`outputs` are as many as `reduced`, or so many."""
+    def __init__(self, inputs: int, reduced: int, joined: int, outputs: int, kernel: int = 3) -> None:
+        """`kernel`: of the first convolution."""
         super().__init__()
-        self.reduce = _conv(inputs, reduced)
-        self.fuse = JoinedConv((reduced, joined), outputs or reduced)
+        self.reduce = _conv(inputs, reduced, kernel=kernel)
+        self.fuse = JoinedConv((reduced, joined), outputs)
 
     def forward(self, x: Tensor, encoded: Tensor) -> Tensor:
         """(B,inputs,h,w), (B,joined,2h,2w) -> (B,outputs,2h,2w)."""
         y: Tensor = self.fuse(upsample(self.reduce(x), 2), encoded)
+        return y
+
+
+class Drawing(nn.Module):
+    """x + conv(x), then ReLU, without a batch norm: it starts as what it adds to (Zhang et al. 2019, "Fixup")."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.add = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.relu = nn.ReLU()
+        nn.init.zeros_(self.add.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B,C,h,w), not below 0 -> (B,C,h,w)."""
+        y: Tensor = self.relu(x + self.add(x))
         return y
 
 
@@ -124,14 +138,14 @@ class Hourglass(nn.Module):
         c8, c16, c32 = 8 * width, 16 * width, 32 * width
         self.encode_8 = JoinedConv((4, ESTIMATES), c16, strides=(DRAWN_STRIDE // COEFFICIENT_STRIDE, 1))
         self.encode_16 = _conv(c16, c16, stride=2)
-        self.encode_32 = JoinedConv((c16, COLOURS), c32, kernels=(3, 1), strides=(2, 1))
+        self.encode_32 = JoinedConv((c16, COLOURS), c32, strides=(2, 1))
         self.residual = nn.Sequential(ResidualBlock(c32), ResidualBlock(c32))
         self.attention = nn.Sequential(nn.Conv2d(c32, 1, 1, bias=False), nn.BatchNorm2d(1))
         self.shortcut_16 = _conv(c16, c16, groups=c16)
-        self.decode_16 = DecoderLevel(c32, c16, c16)
+        self.decode_16 = DecoderLevel(c32, c16, c16, outputs=c16, kernel=1)
         self.decode_8 = DecoderLevel(c16, c8, c16, outputs=c16)
-        # Zero: training starts from the closed form, not from noise.
-        self.head = JoinedConv((c16, ESTIMATES), 4, kernels=(1, 1), head=True)
+        self.draw = Drawing(c16)
+        self.head = JoinedConv((c16, ESTIMATES), 4, kernel=1, head=True)
 
     def forward(self, start: Start) -> Tensor:
         """Corrections (B,4,H/8,W/8), unbounded: to alpha, to the trust in its refit, to the slope's gain, to alpha
@@ -143,7 +157,7 @@ class Hourglass(nn.Module):
         weight = _attention(self.attention(bottleneck))
 
         d16 = self.decode_16(bottleneck, self.shortcut_16(e16))
-        drawn = self.decode_8(d16, e8) * weight
+        drawn = self.draw(self.decode_8(d16, e8) * weight)
         corrections: Tensor = self.head(drawn, start.estimates)
         return corrections
 
