@@ -28,11 +28,11 @@ DEFAULT_TOLERANCES = Path(__file__).parent / "weights" / "tolerances.json"
 OPERATORS = "operators"
 """The step under which a tolerance bounds the operators that fell back."""
 
-CONVOLUTIONS = 19
+CONVOLUTIONS = 20
 """Convolutions of the network proper."""
 
-_QUANTIZED = {"w8a8": (CONVOLUTIONS, "int8"), "p4": (CONVOLUTIONS - 7, "palettized")}
-"""Scheme -> how many `ArtifactRecord.quantized` must count, and what as; see `coreml_palettes.KEPT` for the seven."""
+_QUANTIZED = {"w8a8": (CONVOLUTIONS, "int8"), "p4": (CONVOLUTIONS - 5, "palettized")}
+"""Scheme -> how many `ArtifactRecord.quantized` must count, and what as; see `coreml_palettes.KEPT` for the five."""
 
 _NEAR = 0.02
 """This near to 0 or 1 a matte is black or white."""

@@ -159,7 +159,7 @@ def test_another_network_is_refused(trained_like: Generator, rounded: Rounded) -
     other = Generator().eval()
     with pytest.raises(IgfError, match="the int8 weights are of"):
         applied(other, rounded)
-    assert len(far_off(other, rounded)) == 19
+    assert len(far_off(other, rounded)) == 20
     assert far_off(trained_like, rounded) == []
 
 

@@ -229,8 +229,8 @@ def test_of_another_checkpoint(small: Small, trained_like: Generator, tmp_path: 
     path = tmp_path / FILE
     shutil.copy(small.folder / FILE, path)
     tree = tree_of(path)
-    assert sum(layer.number == "int8" for layer in tflite.layers(path)) == 26
-    tensor = weights_of(tree, 8, 8)
+    assert sum(layer.number == "int8" for layer in tflite.layers(path)) == 20
+    tensor = weights_of(tree, 16, 16)
     tree.buffers[tensor.buffer].data = (tree.buffers[tensor.buffer].data.view(np.int8) // 2).view(np.uint8)
     folder = tmp_path / "build"
     shutil.copytree(small.folder, folder)
