@@ -84,7 +84,7 @@ def model() -> Generator:
     torch.manual_seed(0)
     network = Generator().train()
     with torch.no_grad():
-        for part in network.hourglass.head.parts:
+        for part in (*network.hourglass.head.parts, network.hourglass.draw.add):
             part.weight.normal_(0.0, 0.05)
         for norm in network.modules():
             if isinstance(norm, nn.BatchNorm2d):
