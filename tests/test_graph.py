@@ -35,7 +35,9 @@ def norms(model: nn.Module) -> int:
 def test_folding_leaves_no_batch_norm_and_the_same_outputs(
     trained_like: Generator, photographs: Callable[..., Pairs]
 ) -> None:
-    assert norms(trained_like) == 13  # 20 convolutions less two heads, the four that join another and the one that draws
+    assert (
+        norms(trained_like) == 13
+    )  # 20 convolutions less two heads, the four that join another and the one that draws
     folded = fold_batch_norms(trained_like)
     assert norms(folded) == 0
     with torch.no_grad():

@@ -381,7 +381,11 @@ def test_its_scales_are_those_of_the_shared_table(
     wrong = replace(ranges, table={**ranges.table, "encode_16.2:relu": (low, 1.01 * high)})
     found = disagreements(path, "litert", SharedGrids(trained_like, wrong))
     # who reads it, and who writes it
-    assert {sentence.split(": ")[1] for sentence in found} == {"encode_16.0", "encode_32.parts.0", "shortcut_16.0"}
+    assert {sentence.split(": ")[1] for sentence in found} == {
+        "encode_16.0",
+        "encode_32.parts.0",
+        "shortcut_16.0",
+    }
 
 
 def test_the_additions_to_the_float_part_are_float(exported: Exporter) -> None:

@@ -109,7 +109,9 @@ def test_training_mends_ranges_that_clip(
     wanted = config(start, tmp_path, 60, lr=1e-5, range_lr=1e-1)
     first = qat_state.new_state(wanted).first
     learned = parse(load_checkpoint(qat.train(wanted, batches, []))[1].ranges, "x")
-    wider = [learned[site][1] > high for site, (_, high) in first.table.items() if not site.endswith(":input")]
+    wider = [
+        learned[site][1] > high for site, (_, high) in first.table.items() if not site.endswith(":input")
+    ]
     assert np.mean(wider) > 0.6
     totals = [json.loads(line)["total"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert np.mean(totals[-8:]) < 0.9 * np.mean(totals[:8])  # a round of the batches
