@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from igf_mobile import backends, composites, recipes
+from igf_mobile import backends, composites, coreml_palettes, recipes
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.contents.check import check_contents, match
 from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import IgfError
 from igf_mobile.files import sha256_of, write_text
 from igf_mobile.manifest import ArtifactRecord, Manifest, check_files
-from igf_mobile.parity import Tolerance, failures, tolerance_rows
+from igf_mobile.parity import Tolerance, failures, load_tolerances, tolerance_rows
 
 if TYPE_CHECKING:
     from igf_mobile.contents.expected import Expected
@@ -31,8 +31,11 @@ OPERATORS = "operators"
 CONVOLUTIONS = 26
 """Convolutions of the network proper."""
 
-_QUANTIZED = {"w8a8": (CONVOLUTIONS, "int8"), "p4": (CONVOLUTIONS - 7, "palettized")}
-"""Scheme -> how many `ArtifactRecord.quantized` must count, and what as; see `coreml_palettes.KEPT` for the seven."""
+_QUANTIZED = {
+    "w8a8": (CONVOLUTIONS, "int8"),
+    "p4": (CONVOLUTIONS - sum(coreml_palettes.KEPT.values()), "palettized"),
+}
+"""Scheme -> how many `ArtifactRecord.quantized` must count, and what as."""
 
 _NEAR = 0.02
 """This near to 0 or 1 a matte is black or white."""
@@ -221,8 +224,13 @@ def check_distinct(alphas: Mapping[str, Sequence[FloatArray]]) -> list[str]:
 
 
 def write_tolerances(path: Path, manifest: Manifest) -> None:
-    """Set the gates from what `manifest` measured: 1.5 times each error, the fallbacks as counted."""
-    rows: list[Tolerance] = []
+    """Set the gates from what `manifest` measured: 1.5 times each error, the fallbacks as counted.
+
+    Rows of artifacts that it does not hold stay as they are in `path`.
+    """
+    held = {(record.backend, record.scheme) for record in manifest.artifacts if record.parity is not None}
+    rows = load_tolerances(path) if path.exists() else []
+    rows = [row for row in rows if (row.backend, row.scheme) not in held]
     for record in manifest.artifacts:
         if record.parity is None:
             continue

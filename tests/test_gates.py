@@ -209,6 +209,14 @@ def test_check_build_names_what_does_not_belong(fake: Any, healthy_build: Path, 
         ] * (kind == "calibration")
 
 
+def test_tolerances_of_what_a_build_does_not_hold_stay(healthy_build: Path, tmp_path: Path) -> None:
+    path, manifest = tmp_path / "t.json", load_manifest(healthy_build)
+    gates.write_tolerances(path, manifest)
+    whole = path.read_text()
+    gates.write_tolerances(path, dataclasses.replace(manifest, artifacts=manifest.artifacts[:1]))
+    assert sorted(json.loads(path.read_text()), key=str) == sorted(json.loads(whole), key=str)
+
+
 def test_tolerances_are_written_a_row_a_line(healthy_build: Path, tmp_path: Path) -> None:
     gates.write_tolerances(tmp_path / "t.json", load_manifest(healthy_build))
     text = (tmp_path / "t.json").read_text()

@@ -179,7 +179,8 @@ def test_another_backend_file_builds_everything(
 
 
 @pytest.mark.parametrize(
-    "file", ["rounding.py", "calibration.py", "xnnpack_graph/sinking.py", "contents/pte.py"]
+    "file",
+    ["rounding.py", "calibration.py", "backends/base.py", "xnnpack_graph/sinking.py", "contents/pte.py"],
 )
 def test_another_file_of_ours_is_another_key(
     fake: Any, healthy_build: Path, monkeypatch: pytest.MonkeyPatch, file: str

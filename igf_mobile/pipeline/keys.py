@@ -8,6 +8,7 @@ from pathlib import Path
 
 import igf_mobile
 from igf_mobile import backends, composites, recipes, schemes
+from igf_mobile.backends import base
 from igf_mobile.checkpoint import CheckpointInfo
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import sha256_of
@@ -103,7 +104,7 @@ def key_of(job: Job, manifest: Manifest) -> str:
     # `contents` reads what `pte_pack` and recipes write again; `xnnpack_graph` is part of ExecuTorch's export.
     for folder in ("contents", "pipeline", "xnnpack_graph"):
         code += sorted((package / folder).glob("*.py"))
-    code.append(backends.source(job.backend))
+    code += [Path(base.__file__), backends.source(job.backend)]
     parts = {
         "job": job.name,
         "metadata": file_metadata(manifest, job),
