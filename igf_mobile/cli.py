@@ -194,6 +194,15 @@ def train(
     threads: Annotated[int | None, typer.Option(min=1)] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that make batches.", min=0)] = None,
     init: Annotated[Path | None, typer.Option(help="Checkpoint to start from.")] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            help="Learn the mattes of this artifact, of any network, exported with --size of the crops."
+        ),
+    ] = None,
+    teacher_share: Annotated[
+        float | None, typer.Option(help="Share of the teacher's matte in the target.", min=0.0, max=1.0)
+    ] = None,
     tensorboard: Annotated[
         bool,
         typer.Option("--tensorboard", help="Write TensorBoard's event files into the run, beside log.jsonl."),
@@ -203,7 +212,8 @@ def train(
     """Train a checkpoint, or go on with a run that was killed.
 
     Examples: `igf train --run runs/a` · `igf train --run runs/a --steps 80000 --extend` ·
-    `igf train --run runs/b --tensorboard`, then `tensorboard --logdir runs`
+    `igf train --run runs/b --tensorboard`, then `tensorboard --logdir runs` · `igf export --size 256 --backend litert
+    --scheme fp32 -b taught-by`, then `igf train --run runs/c --teacher taught-by/igf-512-litert-fp32.tflite`
     """
     from igf_mobile.train import train as run_training
     from igf_mobile.training_state import preset_config
@@ -218,6 +228,8 @@ def train(
         "workers": workers,
         "tensorboard": tensorboard or None,
         "init": str(init) if init else None,
+        "teacher": str(teacher) if teacher else None,
+        "teacher_share": teacher_share,
     }
     config = preset_config(preset, str(data), str(run), **{k: v for k, v in changes.items() if v is not None})
     stdout().print(str(run_training(config, extend=extend)), highlight=False)

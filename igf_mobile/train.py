@@ -31,6 +31,7 @@ from igf_mobile.losses import (
     weighted_sum,
 )
 from igf_mobile.model import Generator, Matte
+from igf_mobile.teacher import Batches, load_teacher, taught
 from igf_mobile.training_log import LOG_FILE, LossWindow, RunLog, drop_log_after, progress_bar
 from igf_mobile.training_probe import Batch, detail_probe, validation_errors
 from igf_mobile.training_state import (
@@ -41,9 +42,6 @@ from igf_mobile.training_state import (
     recipe_of,
     save_state,
 )
-
-Batches = Callable[[int], Iterable[Any]]
-"""From the first step wanted to the batches from there on; a pure function of it."""
 
 STATE_FILE = "state.safetensors"
 LAST_FILE = "last.safetensors"
@@ -96,6 +94,8 @@ def _train(
         return _result(run, state)
     if batches is None:
         batches = composite_batches(config, state, team)
+    if config.teacher:
+        batches = taught(batches, load_teacher(Path(config.teacher), config.crop), config.teacher_share)
     if validation is None:
         validation = held_out_batches(config) if config.validate_every and team.leads else []
     _Loop(config, state, [as_batch(b, config.device) for b in validation], team).run(batches)

@@ -7,7 +7,7 @@ atomically, and a run killed at any moment continues with the same bits from the
 import copy
 import json
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,10 @@ class TrainConfig:
     channels_last: bool = True
     init: str = ""
     """Checkpoint to start from instead of fresh weights."""
+    teacher: str = ""
+    """Artifact whose mattes are learned (`teacher.py`); none: the true alpha."""
+    teacher_share: float = 1.0
+    """Share of the teacher's matte in the target; the rest is the true alpha."""
     device: str = "cpu"
     """As PyTorch names it: cpu, cuda, cuda:1, mps."""
     threads: int = 1
@@ -115,9 +119,13 @@ class TrainConfig:
         for name, choices in (("form", FORMS), ("masks", MIXES)):
             if getattr(self, name) not in choices:
                 raise IgfError(f"{name} {getattr(self, name)!r} is not one of {', '.join(choices)}")
+        if not 0.0 <= self.teacher_share <= 1.0:
+            raise IgfError(f"teacher_share={self.teacher_share} is not in [0, 1]")
         if self.adversarial != (self.losses.adversarial > 0.0):
             raise IgfError(f"adversarial={self.adversarial} with loss weight {self.losses.adversarial}")
 
+
+_DEFAULTS = {field.name: field.default for field in fields(TrainConfig)}
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
@@ -159,7 +167,7 @@ def recipe_of(config: TrainConfig) -> str:
     """What of the configuration decides the weights, for their metadata; without the machine's paths."""
     hidden = _FREE_FIELDS | {"data_root"}
     values = {name: value for name, value in config_values(config).items() if name not in hidden}
-    values["init"] = Path(config.init).name
+    values |= {"init": Path(config.init).name, "teacher": Path(config.teacher).name}
     return json.dumps(values, sort_keys=True)
 
 
@@ -273,10 +281,11 @@ def load_state(path: Path, config: TrainConfig, extend: bool = False) -> Trainin
 
 def _require_same(path: Path, saved: dict[str, Any], wanted: dict[str, Any], extend: bool) -> None:
     for name, value in wanted.items():
-        if name in _FREE_FIELDS or (extend and name == "steps") or saved.get(name) == value:
+        before = saved.get(name, _DEFAULTS.get(name))  # a run may be older than a field
+        if name in _FREE_FIELDS or (extend and name == "steps") or before == value:
             continue
         hint = " (to train longer, extend the run)" if name == "steps" else ""
-        raise IgfError(f"{path} was trained with {name}={saved.get(name)!r}, not {value!r}{hint}")
+        raise IgfError(f"{path} was trained with {name}={before!r}, not {value!r}{hint}")
 
 
 def _tensors(state: TrainingState) -> dict[str, Tensor]:

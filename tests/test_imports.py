@@ -39,7 +39,7 @@ ROWS = (
     {"contents"},
     {"pte_calls", "pte_pack", "tflite_layers", "tflite_pack"},
     {"backends", "manifest", "compare"},
-    {"matting", "evaluate", "gates", "budget"},
+    {"matting", "evaluate", "gates", "budget", "teacher"},
     {"report_pictures", "report_plots"},
     {"device", "inside"},
     {"training_state", "train", "pipeline", "doctor", "vectors", "profile"},

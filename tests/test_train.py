@@ -25,8 +25,8 @@ from igf_mobile.data.weak_mask import MIXES
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.losses import LossWeights
 from igf_mobile.model import Generator, Matte
+from igf_mobile.teacher import Batches
 from igf_mobile.train import (
-    Batches,
     TrainingStoppedError,
     composite_batches,
     held_out_batches,

@@ -27,9 +27,9 @@ from igf_mobile.quantize.compare import Row, against_float
 from igf_mobile.quantize.fake_quant import fake_quantized, unfolded
 from igf_mobile.quantize.qat_state import QatConfig, QatState, load_state, new_state, qat_values, save_state
 from igf_mobile.ranges import Ranges, parse, widened
+from igf_mobile.teacher import Batches
 from igf_mobile.train import (
     STATE_FILE,
-    Batches,
     TrainingStoppedError,
     as_batch,
     caught_signals,
