@@ -228,9 +228,7 @@ def write_tolerances(path: Path, manifest: Manifest) -> None:
 
     Rows of artifacts that it does not hold stay as they are in `path`.
     """
-    held = {(record.backend, record.scheme) for record in manifest.artifacts if record.parity is not None}
-    rows = load_tolerances(path) if path.exists() else []
-    rows = [row for row in rows if (row.backend, row.scheme) not in held]
+    rows: list[Tolerance] = []
     for record in manifest.artifacts:
         if record.parity is None:
             continue
@@ -238,5 +236,8 @@ def write_tolerances(path: Path, manifest: Manifest) -> None:
         rows += tolerance_rows(record.backend, record.scheme, record.parity, how)
         fallen = float(sum(record.fallback.values()))
         rows.append(Tolerance(record.backend, record.scheme, OPERATORS, "fallback", fallen, fallen, how))
+    measured = {(row.backend, row.scheme) for row in rows}
+    before = load_tolerances(path) if path.exists() else []
+    rows = [row for row in before if (row.backend, row.scheme) not in measured] + rows
     lines = ",\n".join(json.dumps(dataclasses.asdict(row)) for row in rows)
     write_text(path, f"[\n{lines}\n]\n")

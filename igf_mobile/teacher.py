@@ -4,20 +4,16 @@ Trained on with true alpha, a network fits the composites it sees and its photog
 photographs are good shows another what it makes of the same crops (Hinton, Vinyals and Dean 2015).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from igf_mobile import backends
 from igf_mobile.backends.base import Runner
+from igf_mobile.batches import Batch, Batches, as_batch
 from igf_mobile.errors import IgfError
-
-Batches = Callable[[int], Iterable[Any]]
-"""From the first step wanted to the batches from there on; a pure function of it."""
 
 
 def load_teacher(path: Path, crop: int) -> Runner:
@@ -53,9 +49,9 @@ def taught(batches: Batches, teacher: Runner, share: float) -> Batches:
         share: of its matte in the target, [0,1].
     """
 
-    def from_step(step: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def from_step(step: int) -> Iterator[Batch]:
         for batch in batches(step):
-            guidance, weak_mask, alpha = (torch.as_tensor(x).to("cpu", torch.float32) for x in batch)
+            guidance, weak_mask, alpha = as_batch(batch)
             pairs = zip(guidance.numpy(), weak_mask.numpy(), strict=True)
             mattes = np.concatenate([teacher(image[None], mask[None])[0] for image, mask in pairs])
             yield guidance, weak_mask, torch.lerp(alpha, torch.from_numpy(mattes).clamp(0.0, 1.0), share)

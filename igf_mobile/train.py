@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from igf_mobile.batches import Batch, Batches, as_batch
 from igf_mobile.checkpoint import ARCHITECTURE, CheckpointInfo, save_checkpoint
 from igf_mobile.data.weak_mask import MIXES
 from igf_mobile.distributed import ALONE, Team, joined_team
@@ -31,9 +32,9 @@ from igf_mobile.losses import (
     weighted_sum,
 )
 from igf_mobile.model import Generator, Matte
-from igf_mobile.teacher import Batches, load_teacher, taught
+from igf_mobile.teacher import load_teacher, taught
 from igf_mobile.training_log import LOG_FILE, LossWindow, RunLog, drop_log_after, progress_bar
-from igf_mobile.training_probe import Batch, detail_probe, validation_errors
+from igf_mobile.training_probe import detail_probe, validation_errors
 from igf_mobile.training_state import (
     TrainConfig,
     TrainingState,
@@ -147,12 +148,6 @@ def held_out_batches(config: TrainConfig) -> list[Any]:
     return [
         sample_batch(composites, 0, step, size, config.crop, kinds=MIXES["first"]) for step in range(count)
     ]
-
-
-def as_batch(arrays: Any, device: str = "cpu") -> Batch:
-    """Three arrays or tensors as contiguous float32 tensors on `device`."""
-    guidance, weak_mask, alpha = (torch.as_tensor(a).to(device, torch.float32) for a in arrays)
-    return guidance, weak_mask, alpha
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:

@@ -5,11 +5,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from igf_mobile.batches import Batch
 from igf_mobile.model import Matte
 from igf_mobile.primitives import COEFFICIENT_STRIDE, upsample
-
-Batch = tuple[Tensor, Tensor, Tensor]
-"""guidance (B,3,H,W), weak_mask (B,1,H,W), alpha (B,1,H,W), float32 in [0,1]."""
 
 
 @torch.no_grad()

@@ -125,7 +125,7 @@ class TrainConfig:
             raise IgfError(f"adversarial={self.adversarial} with loss weight {self.losses.adversarial}")
 
 
-_DEFAULTS = {field.name: field.default for field in fields(TrainConfig)}
+_DEFAULTS = {each.name: each.default for each in fields(TrainConfig)}
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "paper": {

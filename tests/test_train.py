@@ -19,13 +19,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from igf_mobile.batches import Batches
 from igf_mobile.checkpoint import load_checkpoint, read_safetensors
 from igf_mobile.data import dataset
 from igf_mobile.data.weak_mask import MIXES
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.losses import LossWeights
 from igf_mobile.model import Generator, Matte
-from igf_mobile.teacher import Batches
 from igf_mobile.train import (
     TrainingStoppedError,
     composite_batches,

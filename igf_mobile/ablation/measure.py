@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from igf_mobile import evaluate
+from igf_mobile.batches import Batch, as_batch
 from igf_mobile.data.dataset import Composites, sample_batch
 from igf_mobile.data.weak_mask import MIXES
 from igf_mobile.evaluate import EvalCase
@@ -12,8 +13,7 @@ from igf_mobile.matting import FloatRunner
 from igf_mobile.model import Generator
 from igf_mobile.proof import damage, flicker
 from igf_mobile.proof.run import network_matte
-from igf_mobile.train import as_batch
-from igf_mobile.training_probe import Batch, validation_errors
+from igf_mobile.training_probe import validation_errors
 
 SLIGHT_PX = 5
 CROPS, CROP_PX = 192, 256

@@ -18,6 +18,7 @@ from igf_mobile.pipeline.jobs import Job
 NOT_MEASURED = "not run: not measured yet"
 
 _NOT_DECIDING = (
+    "batches",
     "budget",
     "cli",
     "compare",
@@ -32,6 +33,7 @@ _NOT_DECIDING = (
     "report_contents",
     "report_pictures",
     "report_plots",
+    "teacher",
     "terminal",
     "train",
     "training_log",

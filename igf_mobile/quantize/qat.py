@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from igf_mobile.batches import Batch, Batches, as_batch
 from igf_mobile.calibration import calibrate
 from igf_mobile.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint, weights_sha256
 from igf_mobile.errors import IgfError
@@ -27,18 +28,16 @@ from igf_mobile.quantize.compare import Row, against_float
 from igf_mobile.quantize.fake_quant import fake_quantized, unfolded
 from igf_mobile.quantize.qat_state import QatConfig, QatState, load_state, new_state, qat_values, save_state
 from igf_mobile.ranges import Ranges, parse, widened
-from igf_mobile.teacher import Batches
 from igf_mobile.train import (
     STATE_FILE,
     TrainingStoppedError,
-    as_batch,
     caught_signals,
     composite_batches,
     held_out_batches,
     learning_rate,
 )
 from igf_mobile.training_log import LOG_FILE, LossWindow, RunLog, drop_log_after, progress_bar
-from igf_mobile.training_probe import Batch, validation_errors
+from igf_mobile.training_probe import validation_errors
 
 CHECKPOINT_FILE = "qat.safetensors"
 
