@@ -143,7 +143,7 @@ def test_metadata_round_trip(exported: Exporter, scheme: str) -> None:
 @pytest.mark.parametrize("scheme", EACH_SCHEME)
 def test_operators(exported: Exporter, scheme: str) -> None:
     artifact = exported(scheme)
-    assert artifact.delegated["convolution"] == CONVOLUTIONS + FIXED - (scheme in ("fp32", "fp16"))
+    assert artifact.delegated["convolution"] == CONVOLUTIONS + FIXED
     assert artifact.fallback == {}
     # Of the two inputs and the two outputs, which XNNPACK casts.
     assert artifact.delegated.get("_to_dim_order_copy", 0) == (4 if scheme == "fp16" else 0)
@@ -448,4 +448,4 @@ def test_its_scales_are_those_of_the_shared_table(
     low, high = ranges["encode_8.relu:relu"]
     wrong = replace(ranges, table={**ranges.table, "encode_8.relu:relu": (low, 1.01 * high)})
     found = disagreements(path, "executorch", SharedGrids(trained_like, wrong))
-    assert {s.split(": ")[1] for s in found} == {"encode_8.parts.0"}
+    assert {s.split(": ")[1] for s in found} == {"encode_16.0", "decode_8.fuse.parts.1"}

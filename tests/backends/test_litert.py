@@ -338,13 +338,13 @@ def test_a_recipe_is_followed_layer_by_layer(
     trained_like: Generator, photographs_64: Pairs, exported: Exporter, tmp_path: Path
 ) -> None:
     layers = RECIPE.resolve(layer_names(trained_like))
-    assert Counter(layers.values()) == {"w8a8": 18, "w8": 5, "float32": 3}
+    assert Counter(layers.values()) == {"w8a8": 12, "w8": 5, "float32": 3}
     path = tmp_path / "mixed.tflite"
     artifact = litert.export(trained_like, "mixed", photographs_64, path, METADATA, SIZE, layers)
     assert artifact.layers == layers
     assert artifact.fallback == {}
     int8, float32 = 9, 0
-    assert convolution_types(path) == {(int8, int8, int8): 18, (float32, float32, float32): 8 + FIXED}
+    assert convolution_types(path) == {(int8, int8, int8): 12, (float32, float32, float32): 8 + FIXED}
     alpha, coefficients = worst_sqnr(trained_like, litert.load(path), photographs_64)
     assert alpha >= LIMITS["w8a8"][0]
     assert coefficients >= LIMITS["w8a8"][1]
