@@ -1,12 +1,9 @@
 """The generator as XNNPACK runs it fastest: full resolution only as the pictures' own bytes, in other shapes.
 
 The same function as `model.Generator`, and the same weights. A row of a picture (1,H,W,C) is a column of so many
-channels, (1,C W,H,1), or a row of four neighbours each, (1,4C,H,W/4), without a byte moved; the stem sees the mask as
-rows, and alpha = A * I + B has its coefficients upsampled first across, by a convolution to the 4 phases of a block,
-and then down, by resizing pictures one pixel wide whose channels are whole rows.
-
-Block means are four more outputs of the stem, which leaves as many lanes idle; where it computes in int8, they are a
-pooling over whole rows and a product.
+channels, (1,C W,H,1), or a row of four neighbours each, (1,4C,H,W/4), without a byte moved. Block means are a pooling
+over whole rows and a product; alpha = A * I + B has its coefficients upsampled first across, by a convolution to the 4
+phases of a block, and then down, by resizing pictures one pixel wide whose channels are whole rows.
 """
 
 import copy
@@ -16,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from igf_mobile.hourglass import Hourglass
-from igf_mobile.matrix import Constant, Matrix, pick
+from igf_mobile.matrix import Constant, Matrix
 from igf_mobile.model import Generator
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, sixth
+from igf_mobile.primitives import COEFFICIENT_STRIDE, sixth
 
 PIXELS = 4
-"""Side of a block of coefficients and of the stem's kernel."""
+"""Side of a block of coefficients."""
 
 _AT_ONCE = 4
 """Pixels whose alpha one product sums."""
@@ -96,22 +93,6 @@ def _upsampled_down(x: Tensor) -> Tensor:
     return F.interpolate(column, scale_factor=(COEFFICIENT_STRIDE, 1), mode="bilinear", align_corners=False)
 
 
-class RowConv(nn.Conv2d):
-    """A convolution of 4 x 4 pixels with stride 4 as one of 4 x 1 rows, which for one channel is twice as fast."""
-
-    def __init__(self, convolution: nn.Conv2d) -> None:
-        weight = convolution.weight.detach().permute(0, 3, 1, 2).flatten(1, 2)[..., None]
-        has_bias = convolution.bias is not None
-        super().__init__(weight.shape[1], weight.shape[0], (PIXELS, 1), (PIXELS, 1), bias=has_bias)
-        self.weight = nn.Parameter(weight.contiguous())
-        if convolution.bias is not None:
-            self.bias = nn.Parameter(convolution.bias.detach().clone())
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  as torch calls it
-        """(1,1,H,W) -> (1,outputs,H/4,W/4). It looks at the picture as rows by itself: in int8, of bytes."""
-        return super().forward(to_rows(input.permute(0, 2, 3, 1), PIXELS))
-
-
 def _with_weights(convolution: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> nn.Conv2d:
     """The same convolution of other channels: weight (O,I/groups,kh,kw), bias (O)."""
     result = copy.deepcopy(convolution)
@@ -131,49 +112,15 @@ def repeated(convolution: nn.Conv2d, times: int) -> nn.Conv2d:
 
 
 def for_xnnpack(hourglass: Hourglass) -> Hourglass:
-    """Put in the mask's stem on rows, and an attention map for each channel that it weighs; in place.
+    """Put in an attention map for each channel that it weighs; in place.
 
     Args:
         hourglass: without batch norms.
     """
-    mask, logits, weighed = _convolutions(
-        hourglass.stem.parts[1], hourglass.attention[0], hourglass.shortcut_8[0]
-    )
-    hourglass.stem.parts[1] = RowConv(mask)
+    logits, weighed = hourglass.attention[0], hourglass.decode_8.fuse.parts[0]
+    assert isinstance(logits, nn.Conv2d) and isinstance(weighed, nn.Conv2d)
     hourglass.attention[0] = repeated(logits, weighed.out_channels)
     return hourglass
-
-
-def with_means(hourglass: Hourglass) -> Matrix:
-    """Let the stem give block means of guidance and mask after its features, where `encode_8` ignores them; in place.
-
-    Args:
-        hourglass: of `for_xnnpack`. Its stem ends in a ReLU, which leaves means as they are.
-
-    Returns:
-        What picks the means: the guidance's three, then the mask's.
-    """
-    image, mask, reader = _convolutions(*hourglass.stem.parts, hourglass.encode_8.parts[0])
-    features, mean = image.out_channels, 1.0 / PIXELS**2
-    colours, rows = torch.zeros(4, *image.weight.shape[1:]), torch.zeros(4, *mask.weight.shape[1:])
-    for channel in range(3):
-        colours[channel, channel] = mean
-    rows[3] = mean
-    hourglass.stem.parts[0], hourglass.stem.parts[1] = _longer(image, colours), _longer(mask, rows)
-    ignored = F.pad(reader.weight.detach(), (0, 0, 0, 0, 0, 4))
-    hourglass.encode_8.parts[0] = _with_weights(reader, ignored, reader.bias)
-    return pick(range(features, features + 4), of=features + 4)
-
-
-def _longer(convolution: nn.Conv2d, rows: Tensor) -> nn.Conv2d:
-    """With so many outputs more."""
-    bias = None if convolution.bias is None else F.pad(convolution.bias.detach(), (0, len(rows)))
-    return _with_weights(convolution, torch.cat([convolution.weight.detach(), rows]), bias)
-
-
-def _convolutions(*modules: nn.Module) -> list[nn.Conv2d]:
-    assert all(isinstance(module, nn.Conv2d) for module in modules)
-    return list(modules)  # type: ignore[arg-type]
 
 
 class BlockGenerator(nn.Module):
@@ -181,14 +128,13 @@ class BlockGenerator(nn.Module):
 
     Args:
         folded: a generator without batch norms (`graph.fold_batch_norms`); its hourglass is changed.
-        int8: it will compute in int8, or store weights so: block means are no outputs of the stem.
     """
 
-    def __init__(self, folded: Generator, int8: bool = True) -> None:
+    def __init__(self, folded: Generator) -> None:
         super().__init__()
         self.closed_form, self.correction = folded.closed_form, folded.correction
         self.hourglass = for_xnnpack(folded.hourglass)
-        self.means = BlockMeans() if int8 else with_means(self.hourglass)
+        self.means = BlockMeans()
         self.apply_coefficients = BlockApply()
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -202,12 +148,6 @@ class BlockGenerator(nn.Module):
 
     def _coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
         """(1,H,W,3), (1,H,W,1) -> (1,4,H/4,W/4)."""
-        pictures = [x.permute(0, 3, 1, 2) for x in (guidance, weak_mask)]
-        if isinstance(self.means, BlockMeans):
-            seen, means = None, self.means(guidance, weak_mask)
-        else:
-            seen = self.hourglass.stem(*pictures)
-            means = self.means(seen)
-        start = self.closed_form(means)
-        coefficients: Tensor = self.correction(start, self.hourglass(*pictures, start, seen))
+        start = self.closed_form(self.means(guidance, weak_mask))
+        coefficients: Tensor = self.correction(start, self.hourglass(start))
         return coefficients

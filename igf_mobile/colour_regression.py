@@ -1,9 +1,8 @@
 """Kernel regression of the weak mask on colour: which side have pixels of this colour been on near here?
 
-The two-colour model (`two_colour.py`) knows one colour for each side. Hair before a hedge, a striped
-pumpkin or a fringe has many. Here each side is a set of samples, its mean colours in the 3 x 3 cells of
-32 pixels around a pixel, and a pixel takes the side whose samples are nearer (Nadaraya 1964, Watson
-1964; the bilateral filter is the same estimate with pixels for samples):
+Each side is a set of samples, its mean colours in the 3 x 3 cells of 32 pixels around a pixel, for hair before a
+hedge, a striped pumpkin or a fringe has many; and a pixel takes the side whose samples are nearer (Nadaraya 1964,
+Watson 1964; the bilateral filter is the same estimate with pixels for samples):
 
     alpha = sum_j w_j k(I - F_j) / (sum_j w_j k(I - F_j) + sum_j v_j k(I - G_j)),
 
@@ -11,23 +10,62 @@ where F_j and G_j are the mean colours of the masked and unmasked pixels of cell
 their shares, and k(d) = (1 + |d|^2 / sigma^2)^-2. It has no parameters to train.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from igf_mobile.matrix import Matrix, pick, total
-from igf_mobile.two_colour import Sides, padded
+from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE, padded
 
 CELL = 8
 """Side of a cell in blocks of 4 pixels; three cells are 96 pixels, more than a bad mask's reach."""
 
-_GRID = 2
-"""Cells of the colour grid per side of a cell."""
+_DRAWN_CELL = CELL * COEFFICIENT_STRIDE // DRAWN_STRIDE
+"""The same in drawn blocks."""
 
 _INVERSE_VARIANCE = 200.0
 """1 / sigma^2, sigma = 0.07; 0.05 to 0.1 do alike."""
 
 _TINY = 1e-3
+
+
+class Regressed(NamedTuple):
+    """What `ColourRegression` finds."""
+
+    estimates: Tensor
+    """(B,2,h,w) in [0,1]: alpha, steepened by 2 around 1/2, the mask where no sample is near the colour; its support,
+    the weight of the samples near the colour, 1 from a whole cell's on."""
+    sides: Tensor
+    """(B,8,h/4,w/4) of each cell: the masked colour, its share, the unmasked colour, its share, all in [0,1]."""
+
+
+class Sides(nn.Module):
+    """The mean colour of each side of the mask in each cell, and its share of the cell beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        colour, mask = torch.eye(4)[:3], torch.eye(4)[3:]
+        inside, outside, nothing = mask.repeat(3, 1), -mask.repeat(3, 1), torch.zeros_like(mask)
+        # (colour, mask, colour, 1 - mask) times (mask, 1, 1 - mask, 1)
+        self.left = Matrix(torch.cat([colour, mask, colour, -mask]), torch.eye(8)[7])
+        self.right = Matrix(
+            torch.cat([inside, nothing, outside, nothing]), torch.tensor([0.0] * 3 + [1.0] * 5)
+        )
+        share, other = torch.eye(8)[3:4].repeat(3, 1), torch.eye(8)[7:].repeat(3, 1)
+        nothing = torch.zeros(1, 8)
+        by = torch.cat([share, nothing, other, nothing])
+        self.by = Matrix(by, torch.tensor([_TINY, _TINY, _TINY, 1.0] * 2))
+
+    def forward(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
+        """Means of each side times its share, and means of each side, with the shares as they are; (B,8,h/4,w/4).
+
+        Args:
+            drawn: (B,4,h,w) block means of the guidance and, last, of the weak mask, [0,1], h and w divisible by 4.
+        """
+        means = F.avg_pool2d(self.left(drawn) * self.right(drawn), _DRAWN_CELL)
+        return means, means / self.by(means)
 
 
 class ColourRegression(nn.Module):
@@ -49,20 +87,18 @@ class ColourRegression(nn.Module):
         self.factors = Matrix(factors, torch.tensor([0.0] * 3 + [scale] * 3 + [0.0]))
         self.constant = total(3, scale=scale, plus=1.0)
 
-    def forward(self, quarter: Tensor, grid_means: Tensor) -> Tensor:
+    def forward(self, quarter: Tensor, drawn: Tensor) -> Regressed:
         """Estimate at a quarter of the guidance's size, and average to an eighth.
 
-        Args:
-            quarter: (B,4,h,w) block means of the guidance and, last, of the weak mask, [0,1], h and w divisible by 8.
-            grid_means: (B,8,h/4,w/4) of both, `two_colour.SideMeans`.
+        Of blocks of 8 x 8 pixels, whose colours mix hair with what is behind it, it has 1.7 times the squared error.
 
-        Returns:
-            (B,2,h/2,w/2) in [0,1]: alpha, steepened by 2 around 1/2, the mask where no sample is near the colour; its
-            support, the weight of the samples near the colour, 1 from a whole cell's on.
+        Args:
+            quarter: (B,4,2h,2w) block means of the guidance and, last, of the weak mask, [0,1], h and w divisible by 4.
+            drawn: (B,4,h,w) the same of blocks twice as wide.
         """
-        cells = F.avg_pool2d(grid_means, _GRID)
-        centre = self.centre(cells)
-        samples = _rows(_neighbours(self.samples(self.sides(cells))), 18)
+        means, sides = self.sides(drawn)
+        centre = self.centre(means)
+        samples = _rows(_neighbours(self.samples(sides)), 18)
         # Seen from the cell's mean colour: in float16 the difference of large squares would drown.
         keys = self.colour(samples) - _rows(centre, 1)
         pixels, mask = torch.split(_pixels(quarter), [3, 1], dim=1)
@@ -79,7 +115,7 @@ class ColourRegression(nn.Module):
         alpha12 = (inside72 + 72.0 * _TINY * queries[:, 6:]) / (support6 + 6.0 * _TINY)
         # As `sixth`: alpha, steepened by 2 around 1/2, and its support, both between 0 and 6.
         both = torch.cat([F.relu6(alpha12 - 3.0), F.relu6(support6)], dim=1) * (1.0 / 6.0)
-        return _averaged(both, quarter.shape)
+        return Regressed(_averaged(both, quarter.shape), sides)
 
 
 def _rows(cells: Tensor, rows: int) -> Tensor:

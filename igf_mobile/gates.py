@@ -28,7 +28,7 @@ DEFAULT_TOLERANCES = Path(__file__).parent / "weights" / "tolerances.json"
 OPERATORS = "operators"
 """The step under which a tolerance bounds the operators that fell back."""
 
-CONVOLUTIONS = 26
+CONVOLUTIONS = 20
 """Convolutions of the network proper."""
 
 _QUANTIZED = {

@@ -62,21 +62,15 @@ def _fold_joined(joined: JoinedConv, norm: nn.BatchNorm2d) -> None:
 class ExportGraph(nn.Module):
     """(guidance, weak_mask) -> (alpha, coefficients), all in one layout.
 
-    "NCHW" is the generator as it is written, for Core ML; "NHWC" its block form, for XNNPACK, another one where
-    artifacts have `int8` in them. With `coefficients_only` it ends at the coefficients.
+    "NCHW" is the generator as it is written, for Core ML; "NHWC" its block form, for XNNPACK. With `coefficients_only`
+    it ends at the coefficients.
     """
 
-    def __init__(
-        self,
-        model: Generator,
-        layout: Layout = "NCHW",
-        coefficients_only: bool = False,
-        int8: bool = True,
-    ) -> None:
+    def __init__(self, model: Generator, layout: Layout = "NCHW", coefficients_only: bool = False) -> None:
         super().__init__()
         self.coefficients_only = coefficients_only
         folded = fold_batch_norms(model)
-        self.model = folded if layout == "NCHW" else BlockGenerator(folded, int8)
+        self.model = folded if layout == "NCHW" else BlockGenerator(folded)
         self.requires_grad_(False).eval()
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, ...]:
@@ -90,7 +84,7 @@ class ExportGraph(nn.Module):
 def restore_clamps(exported: GraphModule) -> None:
     """Put clamp(x, 0, 1) back where the model has relu6(6 x) / 6, in place, and clamp(x / 6, 0, 1) for relu6(x) / 6.
 
-    The model writes it so for LiteRT's sake (`two_colour.unit_clamp`). Elsewhere one operator or two do it;
+    The model writes it so for LiteRT's sake (`primitives.unit_clamp`). Elsewhere one operator or two do it;
     in float16 the three would end at 6 * float16(1/6) = 0.99976, and no pixel would be fully opaque. After a
     convolution it stays: runtimes do the relu6 in it, and coremltools would put a product into its weights.
     """

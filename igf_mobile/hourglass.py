@@ -1,11 +1,10 @@
-"""The network proper: 59,466 parameters from image, mask and the closed form's evidence to corrections.
+"""The network proper: 59,466 parameters from image, mask and the closed form's estimates to corrections.
 
 After paper 3.2 and figure 2: an hourglass to 1/32 with two residual blocks, attention and shortcuts, and
-the paper's count of parameters. Two depthwise convolutions at full resolution are one convolution
-of 4x4 pixels to 8 channels here: the paper's cost more time than all that follows (issue 5), and 4
-channels saw too little. Upsampling is resize + convolution, because transposed
-convolutions do not survive int8 (LiteRT refuses the file, PT2E leaves them float), and it follows
-the convolution, which is cheaper at the smaller size.
+the paper's count of parameters. It sees means of 4 x 4 pixels, where the paper's has two depthwise convolutions of all
+pixels: those took more time than all that follows (issue 5), and what is finer comes with A * I. Upsampling is resize +
+convolution, because transposed convolutions do not survive int8 (LiteRT refuses the file, PT2E leaves them float), and
+it follows the convolution, which is cheaper at the smaller size.
 
 This module is what `w8a8` quantizes; all arithmetic outside it stays float.
 """
@@ -15,16 +14,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from igf_mobile.start import ESTIMATES, EVIDENCE, Start
-from igf_mobile.two_colour import DRAWN_STRIDE, upsample
+from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE, upsample
+from igf_mobile.start import COLOURS, ESTIMATES, Start
 
 PARAMETER_COUNT = 59_466
 """Trainable parameters (paper 3.4)."""
-
-_STEM_STRIDE = 4
-"""Side of the blocks of pixels that the stem sees."""
-
-_ATTENTION_STRIDE = 32
 
 
 def joined_sum(parts: nn.ModuleList, xs: Sequence[Tensor]) -> Tensor:
@@ -50,13 +44,12 @@ class JoinedConv(nn.Module):
         strides: tuple[int, ...] | None = None,
         head: bool = False,
     ) -> None:
-        """`strides` are 1, or one for each input. A `head` has a bias, no norm and no ReLU, and starts at zero."""
+        """`strides` are 1, or one for each input. A `head` has no norm and no ReLU and starts at zero, so that training
+        starts from the closed form, not from noise."""
         super().__init__()
-        padding = 1 if kernel == 3 else 0
-        strides = strides or (1,) * len(inputs)
         self.parts = nn.ModuleList(
-            nn.Conv2d(channels, outputs, kernel, stride, padding, bias=head and i == 0)
-            for i, (channels, stride) in enumerate(zip(inputs, strides, strict=True))
+            nn.Conv2d(channels, outputs, kernel, stride, kernel // 2, bias=False)
+            for channels, stride in zip(inputs, strides or (1,) * len(inputs), strict=True)
         )
         self.norm: nn.Module = nn.Identity() if head else nn.BatchNorm2d(outputs)
         self.relu: nn.Module = nn.Identity() if head else nn.ReLU()
@@ -71,10 +64,10 @@ class JoinedConv(nn.Module):
         return y
 
 
-def _conv(inputs: int, outputs: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """3x3 convolution + batch norm + ReLU."""
+def _conv(inputs: int, outputs: int, stride: int = 1, groups: int = 1, kernel: int = 3) -> nn.Sequential:
+    """Convolution + batch norm + ReLU."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, padding=1, groups=groups, bias=False),
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(),
     )
@@ -100,19 +93,30 @@ class ResidualBlock(nn.Module):
 class DecoderLevel(nn.Module):
     """Convolve, upsample, join what the encoder had at this size, convolve."""
 
-    def __init__(self, inputs: int, outputs: int, *joined: int, factor: int = 2) -> None:
-        """`factor`: of the upsampling; 1 is none."""
+    def __init__(self, inputs: int, reduced: int, joined: int, outputs: int, kernel: int = 3) -> None:
+        """`kernel`: of the first convolution."""
         super().__init__()
-        self.factor = factor
-        self.reduce = _conv(inputs, outputs)
-        self.fuse = JoinedConv((outputs, *joined), outputs)
+        self.reduce = _conv(inputs, reduced, kernel=kernel)
+        self.fuse = JoinedConv((reduced, joined), outputs)
 
-    def forward(self, x: Tensor, *encoded: Tensor) -> Tensor:
-        """(B,inputs,h,w), one (B,channels,H,W) for each of `joined` -> (B,outputs,H,W), (H,W) = factor * (h,w)."""
-        reduced = self.reduce(x)
-        if self.factor > 1:
-            reduced = upsample(reduced, self.factor)
-        y: Tensor = self.fuse(reduced, *encoded)
+    def forward(self, x: Tensor, encoded: Tensor) -> Tensor:
+        """(B,inputs,h,w), (B,joined,2h,2w) -> (B,outputs,2h,2w)."""
+        y: Tensor = self.fuse(upsample(self.reduce(x), 2), encoded)
+        return y
+
+
+class Drawing(nn.Module):
+    """x + conv(x), then ReLU, without a batch norm: it starts as what it adds to (Zhang et al. 2019, "Fixup")."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.add = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.relu = nn.ReLU()
+        nn.init.zeros_(self.add.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B,C,h,w), not below 0 -> (B,C,h,w)."""
+        y: Tensor = self.relu(x + self.add(x))
         return y
 
 
@@ -132,45 +136,28 @@ class Hourglass(nn.Module):
     def __init__(self, width: int = 1) -> None:
         super().__init__()
         c8, c16, c32 = 8 * width, 16 * width, 32 * width
-        self.stem = JoinedConv((3, 1), c8, kernel=_STEM_STRIDE, strides=(_STEM_STRIDE, _STEM_STRIDE))
-        self.encode_8 = JoinedConv((c8, EVIDENCE, 3), c8, strides=(DRAWN_STRIDE // _STEM_STRIDE, 1, 1))
-        self.encode_16 = _conv(c8, c16, stride=2)
-        self.encode_32 = _conv(c16, c32, stride=2)
+        self.encode_8 = JoinedConv((4, ESTIMATES), c16, strides=(DRAWN_STRIDE // COEFFICIENT_STRIDE, 1))
+        self.encode_16 = _conv(c16, c16, stride=2)
+        self.encode_32 = JoinedConv((c16, COLOURS), c32, strides=(2, 1))
         self.residual = nn.Sequential(ResidualBlock(c32), ResidualBlock(c32))
-        self.attention = nn.Sequential(nn.Conv2d(c32 + 1, 2, 1, bias=False), nn.BatchNorm2d(2))
+        self.attention = nn.Sequential(nn.Conv2d(c32, 1, 1, bias=False), nn.BatchNorm2d(1))
         self.shortcut_16 = _conv(c16, c16, groups=c16)
-        self.shortcut_8 = _conv(c8, c8, groups=c8)
-        self.decode_16 = DecoderLevel(c32, c16, c16)
-        self.decode_8 = DecoderLevel(c16, c8, c8)
-        self.draw = DecoderLevel(c8, c8, c8, EVIDENCE, factor=1)
-        # Zero: training starts from the closed form, not from noise.
-        self.head = JoinedConv((c8, ESTIMATES), 4, head=True)
+        self.decode_16 = DecoderLevel(c32, c16, c16, outputs=c16, kernel=1)
+        self.decode_8 = DecoderLevel(c16, c8, c16, outputs=c16)
+        self.draw = Drawing(c16)
+        self.head = JoinedConv((c16, ESTIMATES), 4, kernel=1, head=True)
 
-    def forward(
-        self, guidance: Tensor, weak_mask: Tensor, start: Start, seen: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, start: Start) -> Tensor:
         """Corrections (B,4,H/8,W/8), unbounded: to alpha, to the trust in its refit, to the slope's gain, to alpha
-        after the refit.
-
-        Args:
-            guidance: (B,3,H,W) in [0,1], H and W divisible by 32.
-            weak_mask: (B,1,H,W) in [0,1].
-            start: the closed form of both.
-            seen: what `stem` makes of both, where that is known.
-        """
-        seen = self.stem(guidance, weak_mask) if seen is None else seen
-        e8 = self.encode_8(seen, start.evidence, start.contrast)
+        after the refit."""
+        e8 = self.encode_8(start.quarter, start.estimates)
         e16 = self.encode_16(e8)
-        bottleneck = self.residual(self.encode_32(e16))
-
-        pooled_mask = nn.functional.avg_pool2d(start.mask_lr, _ATTENTION_STRIDE // DRAWN_STRIDE)
-        # One channel each here; one for each channel that they weigh in the form for XNNPACK.
-        logits = self.attention(torch.cat([bottleneck, pooled_mask], dim=1))
-        maps = logits.shape[1] // 2
+        bottleneck = self.residual(self.encode_32(e16, start.colours))
+        # One channel here; one for each channel that it weighs in the form for XNNPACK.
+        weight = _attention(self.attention(bottleneck))
 
         d16 = self.decode_16(bottleneck, self.shortcut_16(e16))
-        d8 = self.decode_8(d16, self.shortcut_8(e8)) * _attention(logits[:, :maps])
-        drawn = self.draw(d8, e8, start.evidence) * _attention(logits[:, maps:])
+        drawn = self.draw(self.decode_8(d16, e8) * weight)
         corrections: Tensor = self.head(drawn, start.estimates)
         return corrections
 

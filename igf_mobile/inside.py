@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from igf_mobile import gates, schemes
+from igf_mobile import gates
 from igf_mobile.calibration import Calibrated, shipped_pairs
 from igf_mobile.checkpoint import weights_sha256
 from igf_mobile.composites import CompositeSample
@@ -51,11 +51,9 @@ class Inside:
     def _expected_in(self, record: ArtifactRecord) -> list[Expected]:
         layout, layers = record.inputs[0].layout, record.recipe.wanted if record.recipe else None
         network = self._calibration.network(record.scheme, layers) if self._calibration else self._model
-        int8 = schemes.has_int8(record.scheme, record.recipe)
-        key = (layout, int8, weights_sha256(network))
+        key = (layout, weights_sha256(network))
         if key not in self._expected:
-            arguments = network, layout, self._pairs, self._coefficients_only, int8
-            self._expected[key] = expected_layers(*arguments)
+            self._expected[key] = expected_layers(network, layout, self._pairs, self._coefficients_only)
         return self._expected[key]
 
     def write(self, folder: Path) -> None:

@@ -26,17 +26,17 @@ _LARGEST_ERROR = 0.3
 
 
 def layer_names(model: Generator) -> list[str]:
-    """Every layer, as in `hourglass.draw.fuse.parts.1`, in the order of the code."""
+    """Every layer, as in `hourglass.decode_8.fuse.parts.1`, in the order of the code."""
     convolutions = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
     return [name for name in convolutions if is_layer(name)]
 
 
-def layer_weights(model: Generator, layout: Layout = "NCHW", int8: bool = True) -> dict[str, FloatArray]:
+def layer_weights(model: Generator, layout: Layout = "NCHW") -> dict[str, FloatArray]:
     """Every convolution of the exported graph -> its weights (O,I,kh,kw), batch norms folded.
 
-    Some have constant kernels; they are no layers, see `is_layer`. `int8`: as for `ExportGraph`.
+    Some have constant kernels; they are no layers, see `is_layer`.
     """
-    graph = ExportGraph(model, layout, int8=int8).model
+    graph = ExportGraph(model, layout).model
     return {
         name: module.weight.detach().numpy()
         for name, module in graph.named_modules()

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from igf_mobile.errors import IgfError
 from igf_mobile.metrics import GRAD_SIGMA
 from igf_mobile.model import Matte
-from igf_mobile.two_colour import COEFFICIENT_STRIDE
+from igf_mobile.primitives import COEFFICIENT_STRIDE
 
 LOCAL_EPS = 0.01
 """A mask that differs from the true alpha by no more is right (paper 3.2, eq. 6)."""

@@ -16,7 +16,7 @@ from igf_mobile.backends.base import FloatArray, Runner
 from igf_mobile.errors import IgfError
 from igf_mobile.images import check_unit, resize
 from igf_mobile.model import STRIDE, Generator
-from igf_mobile.two_colour import COEFFICIENT_STRIDE
+from igf_mobile.primitives import COEFFICIENT_STRIDE
 
 SIZE = (512, 512)
 """(H, W) the shipped artifacts take."""

@@ -17,7 +17,7 @@ from igf_mobile.errors import IgfError
 from igf_mobile.graph import ExportGraph, fold_batch_norms
 from igf_mobile.model import Generator
 from igf_mobile.ranges import HIGHEST, LOGISTIC, LOWEST, Range, Ranges, off_grid, widened
-from igf_mobile.sites import Sites, Tap, activation_sites, network_inputs, trace
+from igf_mobile.sites import Sites, Tap, activation_sites, network_input, trace
 
 FloatArray = NDArray[np.float32]
 Pairs = Sequence[tuple[FloatArray, FloatArray]]
@@ -178,5 +178,5 @@ def _run(
         return value
 
     image, mask = (torch.from_numpy(np.ascontiguousarray(x)) for x in (guidance, weak_mask))
-    Tap(graph, keep).run(*network_inputs(image, mask))
+    Tap(graph, keep).run(network_input(image, mask))
     return kept

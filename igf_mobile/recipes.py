@@ -11,7 +11,7 @@
 
 A key of `layers` is a layer's name, a block's name or a pattern (`*`, `?`, `[ab]`). A layer's own name
 overrules the others; two of the others that disagree on a layer are refused. What lies between the
-convolutions (additions, products, upsampling, concatenation) is int8 where every convolution around
+convolutions (additions, products, upsampling) is int8 where every convolution around
 it is `w8a8`.
 """
 

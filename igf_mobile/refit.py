@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from igf_mobile.matrix import Matrix, pick, total
-from igf_mobile.two_colour import upsample
+from igf_mobile.primitives import upsample
 
 _CELL = 2
 """Drawn blocks per side of a cell of the grid."""

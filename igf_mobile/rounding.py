@@ -4,7 +4,8 @@ Rounded one by one, weights change a layer's output by the sum of their errors t
 weight's error is made good by those of its output channel that are not rounded yet, so that the output over the
 calibration samples varies least from the float one's: optimal brain quantization (Frantar and Alistarh 2022) in a fixed
 order, by the Cholesky factor of the inverse covariance (GPTQ, Frantar et al. 2023, algorithm 1). The mean that is left
-goes into the bias (bias correction, Nagel et al. 2019, section 4.2).
+goes into the bias (bias correction, Nagel et al. 2019, section 4.2); where there is none, second moments stand for the
+covariance, and the weights keep the mean as well.
 
 A rounded network is an ordinary float network whose weights lie on the grid that every exporter finds by itself: one
 symmetric scale per output channel, its largest weight at 127. So all runtimes have the same int8 weights.
@@ -29,7 +30,7 @@ from igf_mobile.hourglass import JoinedConv
 from igf_mobile.model import Generator
 from igf_mobile.ranges import HIGHEST
 from igf_mobile.recipes import FLOAT
-from igf_mobile.sites import network_inputs
+from igf_mobile.sites import network_input
 
 FloatArray = NDArray[np.float32]
 
@@ -55,7 +56,7 @@ class Rounded:
     weights: dict[str, Tensor]
     """Layer, as `layers.layer_names` has it -> (O,I/groups,kh,kw) float32."""
     shifts: dict[str, Tensor]
-    """Layer -> (O) what its rounding takes from the mean of its output."""
+    """Layer -> (O) what its bias makes good: the mean that rounding takes from its output; zeros where it has none."""
 
 
 @torch.no_grad()
@@ -75,25 +76,30 @@ def compensated(
     if not pairs:
         raise IgfError("choosing int8 weights needs calibration samples, got none")
     network = fold_batch_norms(model).hourglass
-    convolutions = {m: name for name, m in network.named_modules() if isinstance(m, nn.Conv2d)}
+    modules = dict(network.named_modules())
+    convolutions = {m: name for name, m in modules.items() if isinstance(m, nn.Conv2d)}
     seen = {m: _Moments() for m in convolutions}
     hooks = [m.register_forward_pre_hook(lambda m, inputs: seen[m].add(m, *inputs)) for m in convolutions]
     for guidance, mask in pairs:
-        network(*network_inputs(*(torch.from_numpy(np.ascontiguousarray(x)) for x in (guidance, mask))))
+        network(network_input(*(torch.from_numpy(np.ascontiguousarray(x)) for x in (guidance, mask))))
     for hook in hooks:
         hook.remove()
     weights, shifts = {}, {}
     for convolution, name in convolutions.items():
-        mean, covariance = seen[convolution].result()
+        mean, moments = seen[convolution].result()
+        has_bias = _bias_of(name, modules) is not None
+        if has_bias:
+            moments = moments - mean[:, :, None] * mean[:, None, :]
         rows = convolution.weight.double().reshape(convolution.groups, -1, mean.shape[1])
-        rounded = torch.stack([round_rows(*group) for group in zip(rows, covariance, strict=True)])
+        rounded = torch.stack([round_rows(*group) for group in zip(rows, moments, strict=True)])
         weights[_PREFIX + name] = rounded.reshape(convolution.weight.shape).float()
-        shifts[_PREFIX + name] = torch.einsum("grk,gk->gr", rows - rounded, mean).flatten().float()
+        left = mean if has_bias else torch.zeros_like(mean)
+        shifts[_PREFIX + name] = torch.einsum("grk,gk->gr", rows - rounded, left).flatten().float()
     return Rounded(weights_sha256(model), calibration_sha256, weights, shifts)
 
 
 class _Moments:
-    """Mean (groups,k) and covariance (groups,k,k) of the k inputs that a convolution multiplies with its weights."""
+    """Mean (groups,k) and second moments (groups,k,k) of the inputs that a convolution multiplies with its weights."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -111,10 +117,9 @@ class _Moments:
         self._products = self._products + windows @ windows.transpose(1, 2)
 
     def result(self) -> tuple[Tensor, Tensor]:
-        """Mean and covariance of what was added."""
+        """Both of what was added."""
         assert isinstance(self._sum, Tensor) and isinstance(self._products, Tensor)
-        mean = self._sum / self._count
-        return mean, self._products / self._count - mean[:, :, None] * mean[:, None, :]
+        return self._sum / self._count, self._products / self._count
 
 
 def round_rows(rows: Tensor, covariance: Tensor) -> Tensor:
@@ -124,7 +129,7 @@ def round_rows(rows: Tensor, covariance: Tensor) -> Tensor:
 
     Args:
         rows: (O,k) weights, float64; a row is an output channel.
-        covariance: (k,k) of the inputs, the same for all rows.
+        covariance: (k,k) of the inputs, the same for all rows; or their second moments.
 
     Returns:
         (O,k) multiples of each row's scale, its largest weight unchanged.
@@ -167,15 +172,17 @@ def applied(model: Generator, rounded: Rounded, layers: Mapping[str, str] | None
             convolution = modules[name]
             assert isinstance(convolution, nn.Conv2d)
             convolution.weight.copy_(weights)
-            _bias_of(name, modules).add_(rounded.shifts[name])
+            bias = _bias_of(name, modules)
+            if bias is not None:
+                bias.add_(rounded.shifts[name])
     return result
 
 
-def _bias_of(name: str, modules: Mapping[str, nn.Module]) -> Tensor:
-    """What is added to a layer's output; the parts of a joined convolution have one among them."""
+def _bias_of(name: str, modules: Mapping[str, nn.Module]) -> Tensor | None:
+    """What is added to a layer's output, if anything; the parts of a joined convolution have one among them."""
     owner = modules[name.rsplit(".parts.", 1)[0]]
     convolution = owner.parts[0] if isinstance(owner, JoinedConv) else owner
-    assert isinstance(convolution, nn.Conv2d) and convolution.bias is not None
+    assert isinstance(convolution, nn.Conv2d)
     return convolution.bias
 
 

@@ -1,9 +1,8 @@
 """Where `w8a8` has int8 activations, by names that are the same for every runtime.
 
-A *site* is a set of tensors of the network proper that share one int8 range. Convolutions, additions, products and
-concatenations write one each, as do the tensors that enter the network. Resizes, slices and reshapes keep
-their source's; a concatenation shares its with all that it joins (runtimes move bytes there and do not
-rescale them); an operator that a ReLU follows has none, for all runtimes fuse the two.
+A *site* is a set of tensors of the network proper that share one int8 range. Convolutions, additions and products write
+one each, as do the tensors that enter the network. Resizes keep their source's; an operator that a ReLU follows has
+none, for all runtimes fuse the two.
 
 A site is called after the module and the operator that write it, `encode_16.2:relu`, a second one of the kind in
 the same module with a number, `:mul.1`; a tensor from outside after the first that reads it,
@@ -20,23 +19,18 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Interpreter, Node
 from torch.nn.functional import avg_pool2d
 
+from igf_mobile.primitives import COEFFICIENT_STRIDE
 from igf_mobile.start import ClosedForm, Start
-from igf_mobile.two_colour import COEFFICIENT_STRIDE
 
 _ATEN = torch.ops.aten
 CONVOLUTION = _ATEN.conv2d.default
 RELU = _ATEN.relu.default
 SIGMOID = _ATEN.sigmoid.default
-CONCATENATION = _ATEN.cat.default
 ARITHMETIC = (_ATEN.add.Tensor, _ATEN.mul.Tensor)
 UPSAMPLING = (_ATEN.upsample_bilinear2d.vec, _ATEN.upsample_bilinear2d.default)
-SLICE = _ATEN.slice.Tensor
-RESHAPES = (_ATEN.permute.default, _ATEN.reshape.default, _ATEN.view.default)
-"""The same values in the same order in memory, or in another one."""
-MOVING = (*UPSAMPLING, SLICE, *RESHAPES)
 _WHOLE = "hourglass"
 """The module's own name, of what it computes by itself."""
-_READING = (CONVOLUTION, CONCATENATION, *ARITHMETIC, *MOVING)
+_READING = (CONVOLUTION, *ARITHMETIC, *UPSAMPLING)
 
 
 @dataclass(frozen=True)
@@ -77,14 +71,10 @@ def activation_sites(graph: GraphModule, module: str) -> Sites:
         for source in tensors_of(node) if node.target in _READING else ():
             if source not in known:
                 write(source, f"{path}:input")
-        if node.target in MOVING:
+        if node.target in UPSAMPLING:
             writers[node] = writers[node.args[0]]
         elif not is_fused(node):
             write(node, f"{path}:{_operator(node)}")
-        if node.target is CONCATENATION:
-            # all that carry one of the joined tensors, whatever moved it on
-            joined = {writers[source] for source in tensors_of(node)}
-            writers |= {other: node for other, writer in writers.items() if writer in joined}
     return Sites(
         {node: names[writer] for node, writer in writers.items()},
         {names[writer]: writer for writer in writers.values()},
@@ -107,8 +97,6 @@ def is_fused(node: Node) -> bool:
 
 def tensors_of(node: Node) -> list[Node]:
     """The activations an operator reads; of a convolution without its weights."""
-    if node.target is CONCATENATION:
-        return list(node.args[0])  # type: ignore[arg-type]
     arguments = node.args[:1] if node.target is CONVOLUTION else node.args[:2]
     return [argument for argument in arguments if isinstance(argument, Node)]
 
@@ -136,10 +124,10 @@ class Tap(Interpreter):
         return self.function(n, value) if isinstance(value, Tensor) else value
 
 
-def network_inputs(guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor, Start]:
+def network_input(guidance: Tensor, weak_mask: Tensor) -> Start:
     """What the Hourglass is called with for (1,3,H,W) and (1,1,H,W)."""
-    start = ClosedForm()(avg_pool2d(torch.cat([guidance, weak_mask], dim=1), COEFFICIENT_STRIDE))
-    return guidance, weak_mask, start
+    start: Start = ClosedForm()(avg_pool2d(torch.cat([guidance, weak_mask], dim=1), COEFFICIENT_STRIDE))
+    return start
 
 
 def trace(network: nn.Module, size: tuple[int, int] = (64, 64)) -> GraphModule:
@@ -147,6 +135,6 @@ def trace(network: nn.Module, size: tuple[int, int] = (64, 64)) -> GraphModule:
 
     As a `Tap` that of a `Generator` takes pictures of any size (H, W), that of the block form those of `size` alone.
     """
-    inputs = network_inputs(torch.rand(1, 3, *size), torch.rand(1, 1, *size))
-    graph: GraphModule = torch.export.export(copy.deepcopy(network), inputs).module(check_guards=False)
+    start = network_input(torch.rand(1, 3, *size), torch.rand(1, 1, *size))
+    graph: GraphModule = torch.export.export(copy.deepcopy(network), (start,)).module(check_guards=False)
     return graph

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from igf_mobile.batches import Batch
 from igf_mobile.model import Matte
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, upsample
+from igf_mobile.primitives import COEFFICIENT_STRIDE, upsample
 
 
 @torch.no_grad()

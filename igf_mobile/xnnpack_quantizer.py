@@ -1,9 +1,8 @@
 """int8 for one submodule, as XNNPACK's kernels want it: the PT2E annotations of `w8` and `w8a8`.
 
-ExecuTorch's own XNNPACKQuantizer, restricted to a module by name, annotated 11 of our 22 convolutions
-and the matte came out wrong (mean error 0.27) without a word (executorch 1.5.1, measured). This one
-is a walk over the graph: every convolution, addition and product of the submodule gets its own
-output range; concatenation and slices share the range of what they move.
+ExecuTorch's own XNNPACKQuantizer, restricted to a module by name, annotated 11 of 22 convolutions (checkpoint 0.1.0)
+and the matte came out wrong (mean error 0.27) without a word (executorch 1.5.1, measured). This one is a walk over the
+graph: every convolution, addition and product of the submodule gets its own output range.
 """
 
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ from torchao.quantization.pt2e.quantizer import (
     QuantizationAnnotation,
     QuantizationSpec,
     Quantizer,
-    SharedQuantizationSpec,
 )
 
 from igf_mobile.pt2e import INT8_WEIGHT, is_edge, static_nodes
@@ -24,11 +22,8 @@ from igf_mobile.pt2e_ranges import fix_ranges
 from igf_mobile.ranges import Ranges
 from igf_mobile.sites import (
     ARITHMETIC,
-    CONCATENATION,
     CONVOLUTION,
     RELU,
-    RESHAPES,
-    SLICE,
     UPSAMPLING,
     is_inside,
 )
@@ -103,20 +98,9 @@ class StaticQuantizer(Quantizer):
                 continue
             elif node.target in ARITHMETIC and all(isinstance(a, Node) for a in node.args[:2]):
                 _annotate(node, dict.fromkeys(node.args[:2], _ACTIVATION))
-            elif node.target is CONCATENATION:
-                first, *others = node.all_input_nodes
-                shared = SharedQuantizationSpec((first, node))
-                inputs = {first: _ACTIVATION} | dict.fromkeys(others, shared)
-                node.meta["quantization_annotation"] = QuantizationAnnotation(inputs, shared, _annotated=True)
             elif node.target in UPSAMPLING:
                 # Not shared, so that ExecuTorch quantizes what is resized; the two have one range all the same.
                 _annotate(node, {node.args[0]: _ACTIVATION})
-            elif node.target in (SLICE, *RESHAPES):
-                source = node.args[0]
-                shared = SharedQuantizationSpec((source, node))
-                node.meta["quantization_annotation"] = QuantizationAnnotation(
-                    {source: _ACTIVATION}, shared, _annotated=True
-                )
         if self.ranges is not None:
             fix_ranges(model, self.module, self.ranges)
         return model

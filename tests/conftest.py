@@ -54,7 +54,7 @@ def make_trained_like() -> Generator:
     torch.manual_seed(0)
     network = Generator().train()
     with torch.no_grad():
-        for part in network.hourglass.head.parts:
+        for part in (*network.hourglass.head.parts, network.hourglass.draw.add):
             part.weight.normal_(0.0, 0.05)
         for norm in network.modules():
             if isinstance(norm, nn.BatchNorm2d):
@@ -111,7 +111,7 @@ def export(model, scheme, calibration, path, metadata, size=(512, 512), layers=N
         # One key: safetensors writes several in any order, and the bytes would vary.
         temporary.write_bytes(save(fold_batch_norms(model).state_dict(), {"all": json.dumps(metadata)}))
     fallback = {"RESIZE_BILINEAR": 2, "MEAN": 1} if mutant == "fallback" else {}
-    int8 = {"CONV_2D": 22 if mutant == "left float" else 23, "DEPTHWISE_CONV_2D": 3, "ADD": 3}
+    int8 = {"CONV_2D": 16 if mutant == "left float" else 17, "DEPTHWISE_CONV_2D": 3, "ADD": 3}
     inputs, outputs = tensor_specs(size, "NCHW", coefficients_only)
     quantized = int8 if scheme == "w8a8" else {}
     found = dict(layers or {})

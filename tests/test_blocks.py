@@ -8,12 +8,10 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 from igf_mobile.blocks import (
     BlockApply,
     BlockMeans,
-    RowConv,
     for_xnnpack,
     from_rows,
     to_rows,
     upsampling_phases,
-    with_means,
 )
 from igf_mobile.graph import fold_batch_norms
 from igf_mobile.model import Generator, apply_coefficients
@@ -62,14 +60,6 @@ def test_block_apply_is_apply_coefficients(mutant: str | None) -> None:
     assert error < 2e-6 if mutant is None else error > 0.1  # measured: 5e-7
 
 
-def test_a_convolution_on_rows_is_the_convolution(trained_like: Generator) -> None:
-    part = fold_batch_norms(trained_like).hourglass.stem.parts[1]
-    assert isinstance(part, nn.Conv2d)
-    mask = random(1, 1, 32, 64)
-    with torch.no_grad():
-        torch.testing.assert_close(RowConv(part)(mask), part(mask), atol=1e-5, rtol=0.0)
-
-
 def test_means_are_block_means() -> None:
     image, mask = random(1, 3, 16, 32), random(1, 1, 16, 32)
     found = BlockMeans()(channels_last(image), channels_last(mask))
@@ -77,29 +67,11 @@ def test_means_are_block_means() -> None:
     torch.testing.assert_close(found, wanted, atol=1e-6, rtol=0.0)
 
 
-def test_a_stem_with_means_gives_them_beside_its_features(trained_like: Generator) -> None:
-    image, mask = random(1, 3, 32, 64), random(1, 1, 32, 64)
-    plain, longer = (for_xnnpack(fold_batch_norms(trained_like).hourglass) for _ in range(2))
-    means = with_means(longer)
-    evidence, contrast = random(1, 7, 4, 8), random(1, 3, 4, 8)
-    with torch.no_grad():
-        seen, features = longer.stem(image, mask), plain.stem(image, mask)
-        torch.testing.assert_close(seen[:, :8], features, atol=1e-6, rtol=0.0)
-        wanted = avg_pool2d(torch.cat([image, mask], dim=1), 4)
-        torch.testing.assert_close(means(seen), wanted, atol=1e-6, rtol=0.0)
-        torch.testing.assert_close(
-            longer.encode_8(seen, evidence, contrast), plain.encode_8(features, evidence, contrast)
-        )
-
-
-def test_only_the_masks_stem_and_the_attention_change(trained_like: Generator) -> None:
+def test_only_the_attention_changes(trained_like: Generator) -> None:
     folded = fold_batch_norms(trained_like).hourglass
     before = {n: tuple(m.weight.shape) for n, m in folded.named_modules() if isinstance(m, nn.Conv2d)}
     changed = for_xnnpack(folded)
     after = {n: tuple(m.weight.shape) for n, m in changed.named_modules() if isinstance(m, nn.Conv2d)}
     assert list(after) == list(before)
     differ = {name: (before[name], after[name]) for name in before if after[name] != before[name]}
-    assert differ == {
-        "stem.parts.1": ((8, 1, 4, 4), (8, 4, 4, 1)),
-        "attention.0": ((2, 33, 1, 1), (16, 33, 1, 1)),
-    }
+    assert differ == {"attention.0": ((1, 32, 1, 1), (16, 32, 1, 1))}

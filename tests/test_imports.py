@@ -22,7 +22,7 @@ VENDORS = (
 # Style guide, "Direction": a module imports from its own row and the rows above, never from those below.
 ROWS = (
     {"errors", "schemes", "latency", "quiet", "recipes", "terminal", "matrix", "batches"},
-    {"files", "metrics", "two_colour", "distributed", "full_resolution", "flatbuffer_sharing"},
+    {"files", "metrics", "primitives", "distributed", "full_resolution", "flatbuffer_sharing"},
     {"flatbuffer_tree"},
     {"ranges"},
     {"colour_regression", "refit"},

@@ -15,12 +15,12 @@ def int8(weights: np.ndarray) -> np.ndarray:
 
 def test_the_convolutions_of_the_network(trained_like: Generator) -> None:
     names = layer_names(trained_like)
-    assert len(names) == len(set(names)) == 26
-    assert {"hourglass.encode_8.parts.0", "hourglass.draw.fuse.parts.1"} <= set(names)
+    assert len(names) == len(set(names)) == 20
+    assert {"hourglass.encode_8.parts.0", "hourglass.decode_8.fuse.parts.1"} <= set(names)
     for layout in ("NCHW", "NHWC"):
         weights = layer_weights(trained_like, layout)
         assert [name for name in weights if is_layer(name)] == names
-    assert len(weights) == 83  # two means, three of alpha = A * I + B, and 52 constant matrices
+    assert len(weights) == 64  # two means, three of alpha = A * I + B, and 39 constant matrices
 
 
 def test_layers_are_told_after_rounding_in_any_order(trained_like: Generator) -> None:

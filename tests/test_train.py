@@ -323,13 +323,13 @@ def test_learning_rate_warms_up_and_decays(tmp_path: Path) -> None:
 
 def test_averaging_includes_the_batch_norm_statistics() -> None:
     averaged, generator = Generator(), Generator()
-    name = "hourglass.stem.norm.running_mean"
+    name = "hourglass.encode_8.norm.running_mean"
     generator.state_dict()[name].fill_(1.0)
-    generator.state_dict()["hourglass.stem.norm.num_batches_tracked"].fill_(7)
+    generator.state_dict()["hourglass.encode_8.norm.num_batches_tracked"].fill_(7)
     update_average(averaged, generator, decay=0.9, step=10_000)
-    assert averaged.state_dict()[name].tolist() == pytest.approx([0.1] * 8)
-    assert averaged.state_dict()["hourglass.stem.norm.num_batches_tracked"] == 7
-    assert generator.state_dict()[name].tolist() == [1.0] * 8
+    assert averaged.state_dict()[name].tolist() == pytest.approx([0.1] * 16)
+    assert averaged.state_dict()["hourglass.encode_8.norm.num_batches_tracked"] == 7
+    assert generator.state_dict()[name].tolist() == [1.0] * 16
 
 
 def matte_of(slope: float, offset: Tensor) -> Matte:

@@ -41,7 +41,7 @@ def rewritten(maker: Maker, outputs: list[int], rewrite: Rewrite, atol: float = 
 
 
 def test_a_transpose_goes_past_numbers_and_cancels() -> None:
-    """As `two_colour.sixth` between two convolutions."""
+    """As `primitives.sixth` between two convolutions."""
     maker = Maker()
     x = maker.transpose(maker.unary("Sigmoid", maker.input(1, 3, 4, 5)), *TO_NCHW)
     x = maker.binary("Multiply", x, maker.input(1))

@@ -26,7 +26,7 @@ from igf_mobile.contents import pte
 from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
-from igf_mobile.graph import ExportGraph, restore_clamps, slices_for_splits
+from igf_mobile.graph import ExportGraph, Layout, restore_clamps, slices_for_splits
 from igf_mobile.layers import identify, is_layer, layer_weights
 from igf_mobile.model import Generator
 from igf_mobile.observers import ranges_for
@@ -53,8 +53,8 @@ _NOTES = {
 class _HalfGraph(ExportGraph):
     """Float16 inside, float32 at the edges."""
 
-    def __init__(self, model: Generator, coefficients_only: bool) -> None:
-        super().__init__(model, "NHWC", coefficients_only, int8=False)
+    def __init__(self, model: Generator, layout: Layout, coefficients_only: bool) -> None:
+        super().__init__(model, layout, coefficients_only)
         self.half()
 
     def forward(self, guidance: Any, weak_mask: Any) -> tuple[Any, ...]:
@@ -125,16 +125,13 @@ def export(
     height, width = size
     example = (torch.rand(1, height, width, 3), torch.rand(1, height, width, 1))
     half = scheme == "fp16"
-    int8 = schemes.has_int8(scheme, layers)
-    module = (
-        _HalfGraph(model, coefficients_only) if half else ExportGraph(model, "NHWC", coefficients_only, int8)
-    )
+    module = (_HalfGraph if half else ExportGraph)(model, "NHWC", coefficients_only)
     graph: Any = torch.export.export(module, example).module()
     restore_clamps(graph)
     slices_for_splits(graph)
     if half:
         _half_scalars(graph)
-    if int8:
+    if schemes.has_int8(scheme, layers):
         ranges = ranges_for(model, calibration) if scheme != "w8" else None
         graph = _quantized(graph, scheme, ranges, example, layers)
     partitioners: list[Any] = [XnnpackPartitioner()]

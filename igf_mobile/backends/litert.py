@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from igf_mobile import recipes, schemes, tflite_ranges
+from igf_mobile import recipes, tflite_ranges
 from igf_mobile.backends.base import (
     INPUTS,
     Artifact,
@@ -37,14 +37,8 @@ from igf_mobile.tflite_pack import drop_repeats, pack
 _NETWORK = r"Hourglass_hourglass"
 """Part of the name of every operator of the network proper; the rest of the graph stays float."""
 
-_STEM = r"JoinedConv_stem"
-"""Of those of its stem where that also gives the block means, for then it runs before the network."""
-
 _EDGE = r"JoinedConv_head;\d*;$"
 """The addition that brings the corrections back to the float part; a scope ends in `;`."""
-
-_WHOLE = _NETWORK + r";\d*;$"
-"""What the network computes by itself, in none of its modules: of reshapes, the mask's on its way to be averaged."""
 
 _METADATA_NAME = "igf_mobile"
 """One entry, as JSON: each of its own takes 40 bytes beside its text."""
@@ -74,7 +68,7 @@ def _recipe(scheme: str) -> list[dict[str, Any]]:
     """Our scheme as an ai-edge-quantizer recipe for the network; where the vendor's words appear."""
     weights = {"num_bits": 8, "symmetric": True, "granularity": "CHANNELWISE", "dtype": "INT"}
     if scheme == "fp16":
-        return _half(_NETWORK) + _half(_STEM)
+        return _half(_NETWORK)
     if scheme == "w8":
         return _stored_as(_NETWORK, "min_max_uniform_quantize", **weights)
     if scheme == "w8a8":
@@ -87,9 +81,6 @@ def _recipe(scheme: str) -> list[dict[str, Any]]:
         return [
             _rule(_NETWORK, "*", "min_max_uniform_quantize", config),
             _rule(_EDGE, "ADD", "no_quantize", {}),
-            # XNNPACK takes no int8 average pooling of this kind; one is in the network, over the mask.
-            _rule(_NETWORK, "AVERAGE_POOL_2D", "no_quantize", {}),
-            _rule(_WHOLE, "RESHAPE", "no_quantize", {}),
         ]
     raise ValueError(f"litert has no recipe for scheme {scheme!r}")
 
@@ -113,21 +104,19 @@ def _mixed(content: bytes, model: Generator, layers: Mapping[str, str]) -> list[
     ]
 
 
-def _float_model(
-    model: Generator, size: tuple[int, int], coefficients_only: bool = False, int8: bool = True
-) -> bytes:
+def _float_model(model: Generator, size: tuple[int, int], coefficients_only: bool = False) -> bytes:
     """The float flatbuffer; converting takes half a minute, so the schemes of one model share it."""
     import litert_torch
     import torch
 
-    digest = hashlib.sha256(repr((size, coefficients_only, int8)).encode())
+    digest = hashlib.sha256(repr((size, coefficients_only)).encode())
     for name, tensor in model.state_dict().items():
         digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
     key = digest.hexdigest()
     if key not in _float_models:
         height, width = size
         example = (torch.rand(1, height, width, 3), torch.rand(1, height, width, 1))
-        graph = ExportGraph(model, "NHWC", coefficients_only, int8)
+        graph = ExportGraph(model, "NHWC", coefficients_only)
         _float_models[key] = bytes(litert_torch.convert(graph, example).model_content())
     return _float_models[key]
 
@@ -259,7 +248,7 @@ def export(
     """Write a .tflite; see `base.ExportFunction`."""
     from igf_mobile.tflite_layers import layers_found
 
-    content = _float_model(model, size, coefficients_only, schemes.has_int8(scheme, layers))
+    content = _float_model(model, size, coefficients_only)
     if layers is not None:
         content = _quantized(content, _mixed(content, model, layers), model, calibration)
     elif scheme != "fp32":

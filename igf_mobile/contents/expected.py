@@ -52,7 +52,6 @@ def expected_layers(
     layout: str,
     pairs: Sequence[tuple[Any, Any]],
     coefficients_only: bool = False,
-    int8: bool = True,
 ) -> list[Expected]:
     """Every convolution of the graph that exporters take, run on a calibration set.
 
@@ -61,9 +60,8 @@ def expected_layers(
         layout: NCHW or NHWC, of the artifact's edges; the graph may be another one for each.
         pairs: (guidance (1,3,H,W), weak_mask (1,1,H,W)), at least one.
         coefficients_only: of a graph that ends there.
-        int8: of one for artifacts that have int8 in them.
     """
-    graph = ExportGraph(model, "NHWC" if layout == "NHWC" else "NCHW", coefficients_only, int8)
+    graph = ExportGraph(model, "NHWC" if layout == "NHWC" else "NCHW", coefficients_only)
     clipped = _before_relu(graph)
     axes = (0, 1, 2, 3) if layout == "NCHW" else (0, 2, 3, 1)
     seen: dict[str, tuple[list[Tensor], list[Tensor]]] = {}

@@ -29,7 +29,7 @@ class HalfRange:
     """One intermediate tensor over all inputs."""
 
     name: str
-    """Where it is computed: `two_colour.solve:41 div`."""
+    """Where it is computed: `refit.forward:41 div`."""
     largest: float
     """Its largest magnitude; infinite or NaN where a value is."""
     divisor: float | None = None

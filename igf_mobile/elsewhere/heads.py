@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from igf_mobile import ranges
 from igf_mobile.manifest import Manifest
 from igf_mobile.model import STEEPNESS
+from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE
 from igf_mobile.ranges import Ranges, grid
-from igf_mobile.two_colour import COEFFICIENT_STRIDE, DRAWN_STRIDE
 
 FloatArray = NDArray[np.float32]
 

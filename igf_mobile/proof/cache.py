@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from igf_mobile import colour_regression, graph, hourglass, matrix, model, refit, start, two_colour
+from igf_mobile import colour_regression, graph, hourglass, matrix, model, primitives, refit, start
 from igf_mobile.evaluate import EvalCase, Float32Array
 from igf_mobile.files import atomic_path, write_text
 
@@ -39,7 +39,7 @@ def source_digest(*modules: Any) -> str:
 
 def network_code() -> str:
     """Digest of the package's files that decide what a checkpoint computes."""
-    return source_digest(model, hourglass, start, two_colour, colour_regression, refit, matrix, graph)
+    return source_digest(model, hourglass, start, colour_regression, refit, matrix, primitives, graph)
 
 
 def case_digest(case: EvalCase) -> str:

@@ -22,11 +22,10 @@ from igf_mobile.ranges import HIGHEST, LOWEST, Range, Ranges, grid, range_of
 from igf_mobile.recipes import WEIGHTS
 from igf_mobile.sites import (
     ARITHMETIC,
-    CONCATENATION,
     CONVOLUTION,
-    MOVING,
     RELU,
     SIGMOID,
+    UPSAMPLING,
     Tap,
     activation_sites,
     is_fused,
@@ -38,7 +37,7 @@ from igf_mobile.start import Start
 _LEAST_WEIGHT_SCALE = 2.0**-16
 """As `pt2e.INT8_WEIGHT`: of a channel without weights."""
 
-_ROUNDED = (CONVOLUTION, CONCATENATION, *ARITHMETIC, *MOVING)
+_ROUNDED = (CONVOLUTION, *ARITHMETIC, *UPSAMPLING)
 
 
 class Rounding(NamedTuple):
@@ -53,7 +52,7 @@ def roundings(graph: GraphModule, layers: Mapping[str, str] | None = None) -> di
 
     Args:
         graph: from `sites.trace`.
-        layers: layer -> precision, as `sites` calls them (`stem.parts.0`); None: all of them `w8a8`.
+        layers: layer -> precision, as `sites` calls them (`head.parts.0`); None: all of them `w8a8`.
     """
     found: dict[Node, Rounding] = {}
     for node in static_nodes(graph, "", layers):
@@ -126,9 +125,9 @@ class FakeQuantHourglass(nn.Module):
         """Round by a recipe; None: all layers in `w8a8`. Names as for `roundings`."""
         self._tap.roundings = roundings(self.network, layers)
 
-    def forward(self, guidance: Tensor, weak_mask: Tensor, start: Start) -> Tensor:
+    def forward(self, start: Start) -> Tensor:
         """As Hourglass."""
-        corrections: Tensor = self._tap.run(guidance, weak_mask, start)
+        corrections: Tensor = self._tap.run(start)
         return corrections
 
     def train(self, mode: bool = True) -> "FakeQuantHourglass":

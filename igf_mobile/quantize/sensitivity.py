@@ -81,7 +81,7 @@ def load_samples(suite: str) -> list[Sample]:
 
 
 def groups(names: Sequence[str], unit: str) -> dict[str, tuple[str, ...]]:
-    """Name of a layer or block -> its layers; a block is a part of the hourglass, `hourglass.draw`.
+    """Name of a layer or block -> its layers; a block is a part of the hourglass, `hourglass.decode_8`.
 
     Raises:
         ValueError: an unknown unit.

@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from igf_mobile.calibration import Calibrated
 from igf_mobile.graph import fold_batch_norms
 from igf_mobile.model import apply_coefficients
+from igf_mobile.primitives import unit_clamp
 from igf_mobile.pt2e import layer_name
 from igf_mobile.quantize.fake_quant import FakeQuantHourglass, fake_quantized
-from igf_mobile.sites import network_inputs
-from igf_mobile.two_colour import unit_clamp
+from igf_mobile.sites import network_input
+from igf_mobile.start import Start
 
 FloatArray = NDArray[np.float32]
 Pair = tuple[FloatArray, FloatArray]
@@ -50,14 +52,14 @@ class Simulation:
         network = self._model.hourglass
         assert isinstance(network, FakeQuantHourglass)
         self._network = network
-        self._starts = []
+        self._starts: list[tuple[Tensor, Start]] = []
         with torch.no_grad():
             for pair in samples:
                 guidance, weak_mask = (torch.from_numpy(np.ascontiguousarray(x)) for x in pair)
-                self._starts.append(network_inputs(guidance, weak_mask))
+                self._starts.append((guidance, network_input(guidance, weak_mask)))
                 progress()
         traced = next(node for node in network.network.graph.nodes if node.op == "placeholder").meta["val"]
-        larger = self._starts[0][0][0, 0].numel() // traced[0, 0].numel()
+        larger = self._starts[0][1].quarter[0, 0].numel() // traced[0, 0].numel()
         self.weights, self.macs = {}, {}
         for node in network.convolutions:
             weight, result = node.args[1].meta["val"].shape, node.meta["val"].shape  # type: ignore[union-attr]
@@ -78,7 +80,7 @@ class Simulation:
             parameter.copy_(weights[name])
         self._network.choose({name.removeprefix(_PREFIX): precision for name, precision in layers.items()})
         mattes = []
-        for guidance, weak_mask, start in self._starts:
-            coefficients = self._model.correction(start, self._network(guidance, weak_mask, start))
+        for guidance, start in self._starts:
+            coefficients = self._model.correction(start, self._network(start))
             mattes.append(unit_clamp(apply_coefficients(coefficients, guidance)).numpy())
         return mattes

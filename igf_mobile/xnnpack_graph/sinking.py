@@ -1,6 +1,6 @@
 """Transposes moved past operators that do not mind the order of axes, where they meet others and cancel.
 
-`two_colour.sixth` multiplies by a number between two convolutions, and each brought its pair of transposes; pads and
+`primitives.sixth` multiplies by a number between two convolutions, and each brought its pair of transposes; pads and
 slices of rows were taken between another pair. A transpose goes from what an operator reads to what it writes, step by
 step; what is kept are the steps after which the graph has fewer nodes, or as many that transpose less.
 """

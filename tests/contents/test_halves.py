@@ -27,7 +27,7 @@ def test_the_network_fits(trained_like: Generator, photographs: Callable[..., An
     assert check_halves(ranges) == []
     assert len(ranges) > 100
     names = {r.name.split(":")[0].split(".")[0] for r in ranges}
-    assert {"two_colour", "colour_regression", "hourglass"} <= names
+    assert {"colour_regression", "refit", "hourglass"} <= names
     assert any(r.divisor is not None for r in ranges)
     assert all(math.isfinite(r.largest) for r in ranges)
     assert "times below its end" in summary(ranges)

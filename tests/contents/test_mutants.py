@@ -134,7 +134,7 @@ def test_a_wrong_scale_on_one_layer(verify: Verify) -> None:
 
 def test_a_wrong_scale_on_one_channel(verify: Verify) -> None:
     def change(tree: Any) -> None:
-        scheme = weights_of(tree, 16, 8).quantization
+        scheme = weights_of(tree, 16, 16).quantization
         scheme.scale = np.where(np.arange(16) == 5, np.float32(1.5), np.float32(1.0)) * scheme.scale
 
     assert any(
@@ -177,12 +177,12 @@ def test_swapped_inputs(verify: Verify) -> None:
     def change(tree: Any) -> None:
         tensors = tree.subgraphs[0].tensors
         weights = (tensors[o.inputs[1]] for o in convolutions(tree))
-        stem = next(t for t in weights if t.shape[0] == 8 and np.prod(t.shape) == 8 * 4 * 4 * 3)
-        pixels = tree.buffers[stem.buffer].data.reshape(-1, 3)
-        tree.buffers[stem.buffer].data = np.ascontiguousarray(pixels[:, ::-1]).reshape(-1)
+        first = next(t for t in weights if list(t.shape) == [16, 3, 3, 4])
+        pixels = tree.buffers[first.buffer].data.reshape(-1, 4)
+        tree.buffers[first.buffer].data = np.ascontiguousarray(pixels[:, [2, 1, 0, 3]]).reshape(-1)
 
     assert any(
-        s.startswith(f"{FILE}: hourglass.stem.parts.0, ") and "a weight is" in s for s in verify(change)
+        s.startswith(f"{FILE}: hourglass.encode_8.parts.0, ") and "a weight is" in s for s in verify(change)
     )
 
 
@@ -229,8 +229,8 @@ def test_of_another_checkpoint(small: Small, trained_like: Generator, tmp_path: 
     path = tmp_path / FILE
     shutil.copy(small.folder / FILE, path)
     tree = tree_of(path)
-    assert sum(layer.number == "int8" for layer in tflite.layers(path)) == 26
-    tensor = weights_of(tree, 8, 8)
+    assert sum(layer.number == "int8" for layer in tflite.layers(path)) == 20
+    tensor = weights_of(tree, 16, 16)
     tree.buffers[tensor.buffer].data = (tree.buffers[tensor.buffer].data.view(np.int8) // 2).view(np.uint8)
     folder = tmp_path / "build"
     shutil.copytree(small.folder, folder)

@@ -13,6 +13,7 @@ from igf_mobile.model import Generator
 from igf_mobile.observers import observe
 from igf_mobile.quantize.fake_quant import FakeQuantHourglass, _rounded_weight, fake_quantized, unfolded
 from igf_mobile.ranges import Ranges, grid
+from igf_mobile.sites import network_input
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]
 SIZE = (64, 64)
@@ -48,22 +49,23 @@ def test_weights_have_a_scale_per_output_channel() -> None:
 def test_the_first_sum_is_rounded_as_written_out(
     trained_like: Generator, ranges: Ranges, inputs: tuple[Tensor, Tensor]
 ) -> None:
-    """stem by hand: rounded inputs, weights, parts and sum."""
+    """encode_8 by hand: rounded inputs, weights, parts and sum."""
 
     def rounded(x: Tensor, site: str) -> Tensor:
         scale, zero = grid(*ranges[site])
         return (((x / scale).round() + zero).clamp(-128, 127) - zero) * scale
 
-    stem = fold_batch_norms(trained_like).hourglass.stem
+    first = fold_batch_norms(trained_like).hourglass.encode_8
+    start = network_input(*inputs)
     parts = []
-    for i, x in enumerate(inputs):
-        part = stem.parts[i]
+    for i, x in enumerate((start.quarter, start.estimates)):
+        part, site = first.parts[i], f"encode_8.parts.{i}"
         assert isinstance(part, nn.Conv2d)
         y = nn.functional.conv2d(
-            rounded(x, f"stem.parts.{i}:input"), _rounded_weight(part.weight), part.bias, 4
+            rounded(x, f"{site}:input"), _rounded_weight(part.weight), part.bias, part.stride, part.padding
         )
-        parts.append(rounded(y, f"stem.parts.{i}:conv2d"))
-    wanted = rounded((parts[0] + parts[1]).relu(), "stem.relu:relu")
+        parts.append(rounded(y, f"{site}:conv2d"))
+    wanted = rounded((parts[0] + parts[1]).relu(), "encode_8.relu:relu")
     seen: list[Tensor] = []
     quantized = network_of(fake_quantized(trained_like, ranges))
     tap = quantized._tap.function
@@ -79,7 +81,7 @@ def test_the_first_sum_is_rounded_as_written_out(
         model = fake_quantized(trained_like, ranges)
         model.hourglass = quantized  # type: ignore[assignment]
         model(*inputs)
-    step = grid(*ranges["stem.relu:relu"])[0]
+    step = grid(*ranges["encode_8.relu:relu"])[0]
     off = (seen[0] - wanted).abs()
     # a sum that lies on the edge of two codes may fall either way
     assert off.max() <= 1.01 * step and (off > 0.01 * step).float().mean() < 0.01
@@ -91,7 +93,7 @@ def test_it_is_near_the_float_network_and_not_it(
     assert 1e-4 < distance(trained_like, fake_quantized(trained_like, ranges), inputs) < 0.05
 
 
-@pytest.mark.parametrize("site", ["encode_16.2:relu", "hourglass:cat", "head.parts.0:conv2d"])
+@pytest.mark.parametrize("site", ["encode_16.2:relu", "decode_8.fuse.relu:relu", "head.parts.0:conv2d"])
 def test_a_wrong_range_at_one_site_shows(
     site: str, trained_like: Generator, ranges: Ranges, inputs: tuple[Tensor, Tensor]
 ) -> None:
@@ -119,7 +121,7 @@ def test_scales_and_weights_have_gradients_and_fixed_ones_none(
         assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
     assert network.log_scales.grad is not None
     still = [s for s, g in zip(network.sites, network.log_scales.grad, strict=True) if g == 0.0]
-    fixed = {"hourglass:sigmoid", "hourglass:sigmoid.1", *(s for s in network.sites if s.endswith(":input"))}
+    fixed = {"hourglass:sigmoid", *(s for s in network.sites if s.endswith(":input"))}
     assert fixed <= set(still) and len(still) < len(fixed) + 4, still
 
 

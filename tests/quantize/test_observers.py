@@ -24,17 +24,18 @@ def sites(trained_like: Generator) -> Sites:
 
 
 def test_every_convolution_reads_and_every_tensor_has_a_site(sites: Sites) -> None:
-    assert {"stem.parts.0:input", "encode_16.2:relu", "hourglass:cat", "head:add"} <= set(sites.writer)
-    assert sites.fixed == {"hourglass:sigmoid", "hourglass:sigmoid.1"}
-    inputs = ("stem.parts.0", "stem.parts.1", "encode_8.parts.1", "encode_8.parts.2", "head.parts.1")
+    assert {"encode_8.parts.0:input", "encode_16.2:relu", "hourglass:mul", "head:add"} <= set(sites.writer)
+    assert sites.fixed == {"hourglass:sigmoid"}
+    inputs = ("encode_8.parts.0", "encode_8.parts.1", "encode_32.parts.1")
     assert sites.entering == {f"{name}:input" for name in inputs}
     # fused into their ReLU, so without a site of their own
-    assert not {"encode_16.0:conv2d", "stem:add"} & set(sites.writer)
+    assert not {"encode_16.0:conv2d", "encode_8:add"} & set(sites.writer)
 
 
-def test_what_is_concatenated_shares_a_site(sites: Sites) -> None:
-    joined = [node for node, site in sites.of.items() if site == "hourglass:cat"]
-    assert {str(node.target).split(".")[1] for node in joined} == {"relu", "avg_pool2d", "cat"}
+def test_what_is_resized_keeps_its_site(sites: Sites) -> None:
+    for site in ("attention.0:conv2d", "decode_8.reduce.2:relu"):
+        kinds = [str(node.target).split(".")[1] for node, its in sites.of.items() if its == site]
+        assert kinds == [site.split(":")[1], "upsample_bilinear2d"]
 
 
 def test_the_whole_graph_has_the_same_names(trained_like: Generator, sites: Sites) -> None:
@@ -57,8 +58,8 @@ def test_min_max_is_what_the_tensors_hold(trained_like: Generator, photographs: 
         folded(torch.from_numpy(guidance), torch.from_numpy(mask))
     assert ranges["encode_16.2:relu"] == (0.0, torch.cat(values).max().item())
     assert ranges["hourglass:sigmoid"] == LOGISTIC
-    brightest = max(guidance.max() for guidance, _ in pairs)
-    assert ranges["stem.parts.0:input"] == (0.0, pytest.approx(OFF_GRID * brightest, rel=1e-6))
+    assert max(mask.max() for _, mask in pairs) == 1.0
+    assert ranges["encode_8.parts.0:input"] == (0.0, pytest.approx(OFF_GRID, rel=1e-6))
 
 
 def test_observers_in_one_pass(trained_like: Generator, photographs: Callable[..., Pairs]) -> None:
@@ -93,7 +94,7 @@ def test_refusals(trained_like: Generator, photographs: Callable[..., Pairs]) ->
     with pytest.raises(IgfError, match="got none"):
         observe(trained_like, [])
     broken = [(np.full_like(pairs[0][0], np.nan), pairs[0][1])]
-    with pytest.raises(IgfError, match=r"stem\.parts\.0:input has values that are not finite"):
+    with pytest.raises(IgfError, match=r"encode_8\.parts\.0:input has values that are not finite"):
         observe(trained_like, broken)
 
 

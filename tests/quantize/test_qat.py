@@ -15,7 +15,6 @@ from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.model import Generator
 from igf_mobile.observers import observe, ranges_for
 from igf_mobile.quantize import qat, qat_state
-from igf_mobile.quantize.fake_quant import fake_quantized
 from igf_mobile.quantize.qat_state import QatConfig
 from igf_mobile.ranges import Ranges, parse
 from igf_mobile.training_state import preset_config
@@ -108,17 +107,14 @@ def test_training_mends_ranges_that_clip(
 
     monkeypatch.setattr(qat_state, "observe", too_narrow)
     wanted = config(start, tmp_path, 60, lr=1e-5, range_lr=1e-1)
-    state = qat_state.new_state(wanted)
-    path = qat.train(wanted, batches, [])
-    learned, info = load_checkpoint(path)
-    after = fake_quantized(learned, parse(info.ranges, "x"))
-    gaps = []
-    guidance, mask, _ = next(batches(0))
-    with torch.no_grad():
-        taught = state.teacher(guidance, mask).alpha
-        for model in (fake_quantized(state.teacher, state.first), after):
-            gaps.append((model(guidance, mask).alpha - taught).abs().mean().item())
-    assert gaps[1] < 0.95 * gaps[0]  # measured: 0.92
+    first = qat_state.new_state(wanted).first
+    learned = parse(load_checkpoint(qat.train(wanted, batches, []))[1].ranges, "x")
+    wider = [
+        learned[site][1] > high for site, (_, high) in first.table.items() if not site.endswith(":input")
+    ]
+    assert np.mean(wider) > 0.6
+    totals = [json.loads(line)["total"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert np.mean(totals[-8:]) < 0.9 * np.mean(totals[:8])  # a round of the batches
 
 
 @pytest.mark.parametrize(

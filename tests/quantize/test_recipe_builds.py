@@ -62,7 +62,7 @@ def test_a_second_export_has_nothing_to_do_and_another_recipe_has(fake: Any, bui
     fake.module.exported.clear()
     export(fake, build)
     assert fake.module.exported == []
-    export(fake, build, dataclasses.replace(RECIPE, layers={"hourglass.stem": "float32"}))
+    export(fake, build, dataclasses.replace(RECIPE, layers={"hourglass.encode_8": "float32"}))
     assert fake.module.exported == ["heads"]
 
 
@@ -81,9 +81,9 @@ def test_an_export_without_the_recipe_keeps_its_artifact(fake: Any, build: Path)
     [
         (
             "one layer left float",
-            "fake heads: hourglass.stem.parts.0 is float32 in the file, w8a8 in the recipe",
+            "fake heads: hourglass.encode_8.parts.0 is float32 in the file, w8a8 in the recipe",
         ),
-        ("one layer left float", "fake heads: 23 convolutions are int8, 24 in the recipe"),
+        ("one layer left float", "fake heads: 17 convolutions are int8, 18 in the recipe"),
         (
             "two layers swapped",
             "fake heads: hourglass.head.parts.1 is w8a8 in the file, float32 in the recipe",
@@ -142,8 +142,8 @@ def test_a_recipe_of_another_name_fails(fake: Any, build: Path, tolerances: list
 @pytest.mark.parametrize(
     ("recipe", "words"),
     [
-        (Recipe("x", "w8a8", {"hourglass.stem": "w8"}), "fake has float32, w8a8 for a layer"),
-        (Recipe("x", "w8a8", {"hourglass.steam": "float32"}), "near it: hourglass.stem"),
+        (Recipe("x", "w8a8", {"hourglass.encode_8": "w8"}), "fake has float32, w8a8 for a layer"),
+        (Recipe("x", "w8a8", {"hourglass.encode_9": "float32"}), "near it: hourglass.encode_8"),
         (Recipe("x", "w8a8"), "recipe 'x' gives every layer w8a8: that is scheme w8a8"),
         (Recipe("x", "float32"), "recipe 'x' gives every layer float32: that is scheme fp32"),
     ],

@@ -75,6 +75,10 @@ def worst_sqnr(wanted: list[FloatArray], found: list[FloatArray]) -> float:
     return min(sqnr_db(a, b) for a, b in zip(wanted, found, strict=True))
 
 
+def mean_sqnr(wanted: list[FloatArray], found: list[FloatArray]) -> float:
+    return float(np.mean([sqnr_db(a, b) for a, b in zip(wanted, found, strict=True)]))
+
+
 def test_all_float_is_the_float_network(
     trained_like: Generator, simulation: Simulation, pairs: Pairs
 ) -> None:
@@ -84,19 +88,19 @@ def test_all_float_is_the_float_network(
 
 
 @pytest.mark.parametrize(
-    "floats", [(), ("hourglass.draw.fuse.parts.2", "hourglass.attention.0")], ids=["all int8", "mixed"]
+    "floats", [(), ("hourglass.decode_8.fuse.parts.1", "hourglass.attention.0")], ids=["all int8", "mixed"]
 )
 def test_it_is_the_graph_that_is_lowered(
     trained_like: Generator, simulation: Simulation, pairs: Pairs, ranges: Ranges, floats: tuple[str, ...]
 ) -> None:
-    """Nearer to it (48.5 dB for all int8) than either is to the float network (41.5).
+    """Nearer to it (61 to 84 dB) than either is to the float network (50 to 53).
 
-    Not the same: codes flip where the two forms of the stem sum in another order, and ExecuTorch resizes in float.
+    Not the same: codes flip where the block means are summed in another order, and ExecuTorch resizes in float.
     """
     layers = uniform(trained_like, "w8a8") | dict.fromkeys(floats, "float32")
     wanted = converted(trained_like, ranges, pairs, layers)
-    assert worst_sqnr(wanted, simulation.run(layers)) >= 45.0
-    assert worst_sqnr(wanted, simulation.run(uniform(trained_like, "float32"))) < 44.0
+    assert worst_sqnr(wanted, simulation.run(layers)) >= 57.0
+    assert worst_sqnr(wanted, simulation.run(uniform(trained_like, "float32"))) < 54.0
 
 
 @pytest.mark.parametrize("layer", ["residual.0.second.0", "encode_8.parts.1", "head.parts.0"])
@@ -130,7 +134,7 @@ def test_weights_alone_cost_less_than_all(trained_like: Generator, simulation: S
     plain, weights, static = (
         simulation.run(uniform(trained_like, precision)) for precision in ("float32", "w8", "w8a8")
     )
-    assert 100.0 > worst_sqnr(plain, weights) > worst_sqnr(plain, static) > 20.0
+    assert 100.0 > mean_sqnr(plain, weights) > mean_sqnr(plain, static) > 20.0
 
 
 def test_a_run_leaves_nothing_behind(trained_like: Generator, simulation: Simulation) -> None:
@@ -147,7 +151,7 @@ def test_counts_of_layers(trained_like: Generator, simulation: Simulation) -> No
     assert simulation.weights == named
     assert simulation.weights["hourglass.residual.0.first.0"] == 32 * 32 * 9
     assert simulation.macs["hourglass.residual.0.first.0"] == 32 * 32 * 9 * 2 * 2
-    assert simulation.macs["hourglass.shortcut_8.0"] == 8 * 9 * 8 * 8  # depthwise
+    assert simulation.macs["hourglass.shortcut_16.0"] == 16 * 9 * 4 * 4  # depthwise
 
 
 # The ranking, on the small composites of the `fake` fixture
@@ -162,11 +166,11 @@ def ranking(fake_backend: Any, trained_like: Generator) -> records.Sensitivity:
 
 def test_blocks_are_ranked_by_loss(ranking: records.Sensitivity) -> None:
     assert {row.name for row in ranking.rows} >= {
-        "hourglass.stem",
-        "hourglass.draw",
+        "hourglass.encode_8",
+        "hourglass.decode_8",
         "hourglass.head",
     }
-    assert sum(len(row.layers) for row in ranking.rows) == 26
+    assert sum(len(row.layers) for row in ranking.rows) == 20
     losses = [row.loss for row in ranking.rows]
     assert losses == sorted(losses, reverse=True)
     assert len(set(losses)) == len(losses)  # each block does something of its own
