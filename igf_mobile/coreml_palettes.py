@@ -10,8 +10,8 @@ NETWORK = "_hourglass_"
 """In the weights' names of the network's convolutions; the others are constant matrices (`matrix.py`)."""
 
 KEPT = {"encode_8_parts_1": 1, "shortcut_16": 1, "head": 2}
-"""Parts of the network that keep float16 weights, with so many convolutions each. A channel's palette takes 32 bytes, so
-it saves nothing below 22 weights a channel."""
+"""Parts of the network that keep float16 weights, with so many convolutions each: a channel's palette takes 32 bytes,
+which saves nothing below 22 weights."""
 
 BITS = 4
 TARGET = "iOS18"

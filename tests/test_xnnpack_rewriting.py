@@ -15,7 +15,7 @@ pytest.importorskip("executorch.backends.xnnpack.serialization.xnnpack_graph_sch
 from igf_mobile.xnnpack_graph import simplify
 from igf_mobile.xnnpack_graph.fusing import fuse_clamps, resize_quantized, write_outputs
 from igf_mobile.xnnpack_graph.nodes import drop_unread
-from igf_mobile.xnnpack_graph.products import convolutions_as_products
+from igf_mobile.xnnpack_graph.products import convolutions_as_products, quantize_apart
 from igf_mobile.xnnpack_graph.shapes import drop_leading_axes, transposes_as_reshapes
 from igf_mobile.xnnpack_graph.sinking import sink_transposes
 from igf_mobile.xnnpack_graph.slices import cut_later
@@ -263,6 +263,34 @@ def test_a_filter_that_another_convolution_reads_keeps_its_shape() -> None:
     graph = maker.graph(first, second)
     convolutions_as_products(graph)
     assert kinds(graph) == ["Conv2d", "Conv2d"]
+
+
+@pytest.mark.parametrize("on_the_fly", [True, False])
+def test_what_quantizes_by_pixel_does_so_apart(on_the_fly: bool) -> None:
+    maker = Maker()
+    x = maker.input(1, 4, 5, 3)
+    shared = maker.quantized_on_the_fly(x) if on_the_fly else maker.unary("Convert", x, scale=0.1)
+    singles = [maker.convolve(shared, np.ones((2, 3))) for _ in range(2)]
+    other = maker.convolve(shared, np.ones((2, 3)), kernel_height=3, padding_top=1, padding_bottom=1)
+    graph = maker.graph(*singles, other)
+    quantize_apart(graph)
+    operators = [node.xnode_union for node in graph.xnodes]
+    read = [operator.input1_id for operator in operators if hasattr(operator, "filter_id")]
+    assert read[2] == shared
+    assert (read[0] != shared and read[1] != shared) == on_the_fly
+    made = {operator.output_id: operator for operator in operators}
+    assert {type(made[index]).__name__ for index in read} == {"XNNConvert"}
+    assert {made[index].input_id for index in read} == {x}
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_what_quantizes_alike_shares_it(others: int) -> None:
+    maker = Maker()
+    shared = maker.quantized_on_the_fly(maker.input(1, 4, 5, 3))
+    changes = [{"kernel_height": 3}] * 2 if others else [{}] * 2
+    graph = maker.graph(*(maker.convolve(shared, np.ones((2, 3)), **change) for change in changes))
+    quantize_apart(graph)
+    assert kinds(graph) == ["Convert", "Conv2d", "Conv2d"]
 
 
 # Outputs and shapes

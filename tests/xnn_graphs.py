@@ -50,6 +50,12 @@ class Maker:
         union = self.values[index].xvalue_union
         return list(getattr(union, "tensor_value", union).dims)
 
+    def quantized_on_the_fly(self, source: int) -> int:
+        """int8 with scales of each picture."""
+        result = self.unary("Convert", source, scale=1.0)
+        self.values[result].xvalue_union.quant_params = self.schema.PerTokenDynamicQuant(3)
+        return result
+
     def node(self, name: str, dims: Sequence[int], limits: Any = None, **fields: Any) -> int:
         """A node that writes a new tensor of this shape; the tensor."""
         scale = fields.pop("scale", None)

@@ -6,7 +6,7 @@ from typing import Any
 
 from igf_mobile.xnnpack_graph.fusing import fuse_clamps, resize_quantized, write_outputs
 from igf_mobile.xnnpack_graph.nodes import drop_unread
-from igf_mobile.xnnpack_graph.products import convolutions_as_products
+from igf_mobile.xnnpack_graph.products import convolutions_as_products, quantize_apart
 from igf_mobile.xnnpack_graph.shapes import drop_leading_axes, transposes_as_reshapes
 from igf_mobile.xnnpack_graph.sinking import sink_transposes
 from igf_mobile.xnnpack_graph.slices import cut_later
@@ -47,5 +47,6 @@ def simplify(graph: Any) -> None:
     drop_leading_axes(graph)
     transposes_as_reshapes(graph)
     join_transposes(graph)
+    quantize_apart(graph)
     write_outputs(graph)
     drop_unread(graph)

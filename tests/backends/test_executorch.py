@@ -7,6 +7,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from igf_mobile.backends import executorch
 from igf_mobile.backends.base import Artifact, FloatArray
@@ -30,6 +32,7 @@ from igf_mobile.observers import observe
 from igf_mobile.pte_pack import _halve, packed
 from igf_mobile.quantize.artifact_scales import SharedGrids, disagreements
 from igf_mobile.recipes import Recipe
+from igf_mobile.xnnpack_graph import cancelled_transposes
 
 Pairs = list[tuple[FloatArray, FloatArray]]
 Exporter = Callable[[str], Artifact]
@@ -218,6 +221,39 @@ def test_a_wrong_scale_in_the_file_is_named(
     path.write_bytes(damaged)
     sentences = check_contents("x.pte", "w8a8", executorch.layers(path), expected)
     assert any(s.startswith("x.pte: hourglass.encode_32.parts.0, ") and "a weight is" in s for s in sentences)
+
+
+class _TwoReaders(nn.Module):
+    """Convolutions of single pixels and of more, of the same input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide, self.single = nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 8, 1)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.wide(x), self.single(x)
+
+
+def test_inputs_quantized_by_pixel_and_by_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ExecuTorch quantizes once for both, and the wide one takes a pixel's scale for the picture's: 1 dB."""
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
+        XnnpackDynamicallyQuantizedPartitioner,
+    )
+    from executorch.exir import to_edge_transform_and_lower
+    from executorch.runtime import Runtime
+
+    torch.manual_seed(0)
+    module = nn.Sequential(OrderedDict(network=_TwoReaders())).eval()
+    monkeypatch.setattr(executorch, "_NETWORK", "network")
+    example = (torch.randn(1, 8, 16, 16) * torch.linspace(0.1, 3.0, 16),)
+    graph = executorch._quantized(torch.export.export(module, example).module(), "w8", None, example, None)
+    partitioner = [XnnpackDynamicallyQuantizedPartitioner()]
+    with torch.no_grad(), cancelled_transposes():
+        edge = to_edge_transform_and_lower(torch.export.export(graph, example), partitioner=partitioner)
+    program = Runtime.get().load_program(bytes(edge.to_executorch().buffer))
+    found = program.load_method("forward").execute(list(example))
+    for wanted, actual in zip(module(*example), found, strict=True):
+        assert sqnr_db(wanted.detach().numpy(), actual.numpy()) > 35.0
 
 
 def _is_near(content: bytes, scale: Any) -> bool:

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from igf_mobile.checkpoint import DEFAULT_CHECKPOINT, CheckpointInfo, load_checkpoint, save_checkpoint, weights_sha256
+from igf_mobile.checkpoint import (
+    DEFAULT_CHECKPOINT,
+    CheckpointInfo,
+    load_checkpoint,
+    save_checkpoint,
+    weights_sha256,
+)
 from igf_mobile.errors import DamagedFile, IgfError
 from igf_mobile.model import Generator
 from igf_mobile.observers import observe, ranges_for
