@@ -37,7 +37,7 @@ def convolutions_as_products(graph: Any) -> None:
 def quantize_apart(graph: Any) -> None:
     """Let convolutions of single pixels quantize on the fly by themselves what others read too; in place.
 
-    With one quantization for both, the SQNR of a matte was 21 dB in place of 54 (executorch 1.5.1, measured).
+    With one quantization for both, the SQNR of a matte was 22 dB in place of 59 (executorch 1.5.1, measured).
     """
     values, made_by = Values(graph), makers(graph)
     others = {
