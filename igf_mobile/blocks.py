@@ -46,23 +46,26 @@ def upsampling_phases() -> Tensor:
 
 
 class BlockMeans(nn.Module):
-    """Means of blocks of 4 x 4 pixels of guidance and weak mask."""
+    """Means of blocks of 4 x 4 and of 8 x 8 pixels of guidance and weak mask, as `start.block_means`."""
 
     def __init__(self) -> None:
         super().__init__()
         means = (torch.eye(4) / PIXELS).repeat(1, 1, PIXELS).reshape(4, PIXELS, 4)
         self.image = Matrix(means[:, :, :3].flatten(1))
         self.mask = Matrix(means[:, :, 3:].flatten(1))
+        self.pairs = Matrix(torch.eye(4).repeat(1, 2) / 2.0)
 
-    def forward(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
-        """(1,H,W,3), (1,H,W,1) -> (1,4,H/4,W/4), the mask's last."""
-        columns = (to_rows(x, x.shape[2]) for x in (guidance, weak_mask))
-        rows = (F.avg_pool2d(x, (PIXELS, 1), stride=(PIXELS, 1)) for x in columns)
-        image, mask = (
-            to_rows(from_rows(x, channels), PIXELS) for x, channels in zip(rows, (3, 1), strict=True)
-        )
-        means: Tensor = self.image(image) + self.mask(mask)
-        return means
+    def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """(1,H,W,3), (1,H,W,1) -> (1,4,H/4,W/4) and (1,4,H/8,W/8), the mask's last."""
+        quarter = self.image(_mean_rows(guidance, PIXELS)) + self.mask(_mean_rows(weak_mask, PIXELS))
+        drawn: Tensor = self.pairs(_mean_rows(quarter.permute(0, 2, 3, 1), 2))
+        return quarter, drawn
+
+
+def _mean_rows(x: Tensor, side: int) -> Tensor:
+    """(1,H,W,C) -> (1,side * C,H/side,W/side): means of so many rows, and so many neighbours beside each other."""
+    rows = F.avg_pool2d(to_rows(x, x.shape[2]), (side, 1), stride=(side, 1))
+    return to_rows(from_rows(rows, x.shape[3]), side)
 
 
 class BlockApply(nn.Module):
@@ -148,6 +151,6 @@ class BlockGenerator(nn.Module):
 
     def _coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
         """(1,H,W,3), (1,H,W,1) -> (1,4,H/4,W/4)."""
-        start = self.closed_form(self.means(guidance, weak_mask))
+        start = self.closed_form(*self.means(guidance, weak_mask))
         coefficients: Tensor = self.correction(start, self.hourglass(start))
         return coefficients

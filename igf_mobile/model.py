@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from igf_mobile.hourglass import Hourglass
-from igf_mobile.matrix import pick, total
+from igf_mobile.matrix import Matrix, pick, total
 from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE, channel_sum, sixth, upsample
 from igf_mobile.refit import Refit
-from igf_mobile.start import ClosedForm, Start
+from igf_mobile.start import ClosedForm, Start, block_means
 
 STRIDE = 32
 """Height and width must be multiples of this: five halvings."""
@@ -116,23 +116,21 @@ class RefitCorrection(Correction):
         super().__init__()
         self.refit = Refit()
         self.trust = pick([1], of=4, plus=_TRUST)
-        self.gain = pick([2], of=4, scale=STEEPNESS, plus=STEEPNESS)
-        self.gains = pick([2] * 3, of=4, scale=STEEPNESS, plus=STEEPNESS)
+        slopes = torch.tensor([[1.0], [1.0], [1.0], [0.0]])
+        self.gains = Matrix(STEEPNESS * slopes * torch.eye(4)[2], STEEPNESS * slopes[:, 0])
         self.late = pick([3], of=4, scale=6.0, plus=6.0 * (0.5 - 0.5 * STEEPNESS))
-        self.slope, self.offset = pick(range(3), of=4), pick([3], of=4)
-        self.product = total(3)
+        self.fitted, self.product = total(4), total(4)
+        self.offset = Matrix(torch.eye(4)[:, 3:])
 
     def forward(self, start: Start, corrections: Tensor) -> Tensor:
         """As `Correction`."""
         drawn = self.drawn(start, corrections)
         fit = self.refit(drawn, start.image)
-        slope = self.slope(fit)
-        product = self.product(slope * start.image)
-        fitted = product + self.offset(fit)
-        mixed = drawn + self.trust(corrections) * (fitted - drawn)
+        mixed = drawn + self.trust(corrections) * (self.fitted(fit * start.image) - drawn)
         alpha = self.unit(6.0 * STEEPNESS * mixed + self.late(corrections))
-        offset = alpha - self.gain(corrections) * product
-        return _quarter(torch.cat([self.gains(corrections) * slope, offset], dim=1))
+        slope = self.gains(corrections) * fit
+        offset = alpha - self.product(slope * start.image)
+        return _quarter(slope + self.offset(offset))
 
 
 class DirectCorrection(Correction):
@@ -145,7 +143,7 @@ class DirectCorrection(Correction):
     def forward(self, start: Start, corrections: Tensor) -> Tensor:
         """As `Correction`."""
         alpha = self.drawn(start, corrections)
-        return _quarter(torch.cat([torch.zeros_like(start.image), alpha], dim=1))
+        return _quarter(torch.cat([torch.zeros_like(start.image[:, :3]), alpha], dim=1))
 
 
 class PredictedCorrection(Correction):
@@ -160,7 +158,7 @@ class PredictedCorrection(Correction):
         alpha = self.drawn(start, corrections)
         # A block that is wholly inside or outside passes no texture on; A is about four times alpha's corrections.
         slope = alpha * (1.0 - alpha) * self.slope(corrections)
-        return _quarter(torch.cat([slope, alpha - self.sum(slope * start.image)], dim=1))
+        return _quarter(torch.cat([slope, alpha - self.sum(slope * start.image[:, :3])], dim=1))
 
 
 FORMS: dict[str, type[Correction]] = {
@@ -193,8 +191,7 @@ class Generator(nn.Module):
             guidance: (B,3,H,W) in [0,1], H and W divisible by 32.
             weak_mask: (B,1,H,W) in [0,1].
         """
-        both = torch.cat([guidance, weak_mask], dim=1)
-        start: Start = self.closed_form(nn.functional.avg_pool2d(both, COEFFICIENT_STRIDE))
+        start: Start = self.closed_form(*block_means(guidance, weak_mask))
         coefficients: Tensor = self.correction(start, self.hourglass(start))
         return coefficients
 

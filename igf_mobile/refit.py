@@ -77,6 +77,8 @@ class Refit(nn.Module):
 
         self.colours = Matrix(basis[:3, :3].T / basis[3, 3])
         self.colour_means, self.alpha_mean = pick(range(3), of=4), pick([3], of=4)
+        # alpha where the image has 1
+        self.alpha = Matrix(raw[:, 3:], -raw[3])
         self.along = total(3)
         self.solver = Solver()
 
@@ -85,7 +87,7 @@ class Refit(nn.Module):
 
         Args:
             alpha_lr: (B,1,h,w) block means of a matte, [0,1].
-            image_lr: (B,3,h,w) block means of the guidance, [0,1], h and w divisible by 2.
+            image_lr: (B,4,h,w) block means of the guidance, [0,1], then 1; h and w divisible by 2.
 
         Returns:
             (B,4,h,w) A, then B, bilinear between cells.
@@ -97,7 +99,7 @@ class Refit(nn.Module):
 
     def _moments(self, alpha_lr: Tensor, image_lr: Tensor) -> Tensor:
         """(B,13,h/2,w/2): means over windows of the pairs' products, of red, green, blue and of alpha."""
-        both = torch.cat([image_lr, alpha_lr], dim=1)
+        both = image_lr + self.alpha(alpha_lr)
         grid = F.avg_pool2d(self.left(both) * self.right(both), _CELL)
         reach = _WINDOW // 2
         return F.avg_pool2d(grid, _WINDOW, stride=1, padding=reach, count_include_pad=False)

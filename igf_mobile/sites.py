@@ -17,10 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Interpreter, Node
-from torch.nn.functional import avg_pool2d
 
-from igf_mobile.primitives import COEFFICIENT_STRIDE
-from igf_mobile.start import ClosedForm, Start
+from igf_mobile.start import ClosedForm, Start, block_means
 
 _ATEN = torch.ops.aten
 CONVOLUTION = _ATEN.conv2d.default
@@ -126,7 +124,7 @@ class Tap(Interpreter):
 
 def network_input(guidance: Tensor, weak_mask: Tensor) -> Start:
     """What the Hourglass is called with for (1,3,H,W) and (1,1,H,W)."""
-    start: Start = ClosedForm()(avg_pool2d(torch.cat([guidance, weak_mask], dim=1), COEFFICIENT_STRIDE))
+    start: Start = ClosedForm()(*block_means(guidance, weak_mask))
     return start
 
 

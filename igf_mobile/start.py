@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from igf_mobile.colour_regression import ColourRegression
-from igf_mobile.matrix import pick
+from igf_mobile.matrix import Matrix, pick
 from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE
 
 ESTIMATES = 2
@@ -23,7 +23,7 @@ class Start(NamedTuple):
     quarter: Tensor
     """(B,4,2h,2w) block means of the guidance and, last, of the weak mask, [0,1]."""
     image: Tensor
-    """(B,3,h,w) block means of the guidance, [0,1]."""
+    """(B,4,h,w) block means of the guidance, [0,1], then 1: with coefficients, the terms of A * I + B."""
     alpha6: Tensor
     """(B,1,h,w) 6 times the estimate of alpha, [0,6]: see `primitives.sixth`."""
     estimates: Tensor
@@ -32,23 +32,30 @@ class Start(NamedTuple):
     """(B,7,h/4,w/4) in [0,1]: the masked pixels' mean colour, their share, the unmasked pixels' mean colour."""
 
 
+def block_means(guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
+    """(B,3,H,W), (B,1,H,W) -> what `ClosedForm` is given."""
+    quarter = F.avg_pool2d(torch.cat([guidance, weak_mask], dim=1), COEFFICIENT_STRIDE)
+    return quarter, F.avg_pool2d(quarter, DRAWN_STRIDE // COEFFICIENT_STRIDE)
+
+
 class ClosedForm(nn.Module):
     """Estimates alpha. It has no parameters."""
 
     def __init__(self) -> None:
         super().__init__()
         self.regression = ColourRegression()
-        self.image = pick(range(3), of=4)
+        colours = torch.eye(4)[:3]
+        self.image = Matrix(torch.cat([colours, torch.zeros(1, 4)]), torch.eye(4)[3])
         self.alpha6 = pick([0], of=ESTIMATES, scale=6.0)
 
-    def forward(self, quarter: Tensor) -> Start:
+    def forward(self, quarter: Tensor, drawn: Tensor) -> Start:
         """Estimate.
 
         Args:
             quarter: (B,4,H/4,W/4) block means of the guidance and, last, of the weak mask, [0,1], H and W divisible by
                 32.
+            drawn: (B,4,H/8,W/8) the same of blocks twice as wide.
         """
-        drawn = F.avg_pool2d(quarter, DRAWN_STRIDE // COEFFICIENT_STRIDE)
         estimates, sides = self.regression(quarter, drawn)
         colours, _ = torch.split(sides, [COLOURS, 1], dim=1)
         return Start(quarter, self.image(drawn), self.alpha6(estimates), estimates, colours)
