@@ -20,7 +20,7 @@ from igf_mobile.primitives import COEFFICIENT_STRIDE, sixth
 PIXELS = 4
 """Side of a block of coefficients."""
 
-_AT_ONCE = 4
+_AT_ONCE = 8
 """Pixels whose alpha one product sums."""
 
 

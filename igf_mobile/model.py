@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from igf_mobile.hourglass import Hourglass
 from igf_mobile.matrix import Matrix, pick, total
-from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE, channel_sum, sixth, upsample
+from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE, channel_sum, upsample
 from igf_mobile.refit import Refit
 from igf_mobile.start import ClosedForm, Start, block_means
 
@@ -84,16 +84,21 @@ class Correction(nn.Module):
         # 6 times what it is, see `primitives.sixth`.
         self.draw = pick([0], of=4, scale=6.0)
 
-    def unit(self, x: Tensor) -> Tensor:
-        """Clamp a sixth of it to [0,1]; in training saturated pixels may return."""
+    def clamped6(self, x: Tensor) -> Tensor:
+        """Clamp to [0,6]; in training saturated pixels may return."""
         if not self.training:
-            return sixth(x)
-        clamped: Tensor = _ReturningClamp.apply(x / 6.0)  # type: ignore[no-untyped-call]
+            return nn.functional.relu6(x)
+        clamped: Tensor = 6.0 * _ReturningClamp.apply(x / 6.0)  # type: ignore[no-untyped-call]
         return clamped
 
-    def drawn(self, start: Start, corrections: Tensor) -> Tensor:
-        """(B,1,h,w) alpha as the network draws it: the mean of the start's two, corrected."""
-        return self.unit(start.alpha6 + self.draw(corrections))
+    def unit(self, x: Tensor) -> Tensor:
+        """Clamp a sixth of it to [0,1], as `primitives.sixth`."""
+        return self.clamped6(x) * (1.0 / 6.0)
+
+    def drawn6(self, start: Start, corrections: Tensor) -> Tensor:
+        """(B,1,h,w) 6 times alpha as the network draws it, not yet clamped: the start's, corrected."""
+        corrected: Tensor = start.alpha6 + self.draw(corrections)
+        return corrected
 
     def forward(self, start: Start, corrections: Tensor) -> Tensor:
         """Corrections (B,4,h,w) -> A and B (B,4,2h,2w)."""
@@ -119,15 +124,15 @@ class RefitCorrection(Correction):
         slopes = torch.tensor([[1.0], [1.0], [1.0], [0.0]])
         self.gains = Matrix(STEEPNESS * slopes * torch.eye(4)[2], STEEPNESS * slopes[:, 0])
         self.late = pick([3], of=4, scale=6.0, plus=6.0 * (0.5 - 0.5 * STEEPNESS))
-        self.fitted, self.product = total(4), total(4)
+        self.fitted6, self.product = total(4, scale=6.0), total(4)
         self.offset = Matrix(torch.eye(4)[:, 3:])
 
     def forward(self, start: Start, corrections: Tensor) -> Tensor:
         """As `Correction`."""
-        drawn = self.drawn(start, corrections)
-        fit = self.refit(drawn, start.image)
-        mixed = drawn + self.trust(corrections) * (self.fitted(fit * start.image) - drawn)
-        alpha = self.unit(6.0 * STEEPNESS * mixed + self.late(corrections))
+        drawn6 = self.clamped6(self.drawn6(start, corrections))
+        fit = self.refit(drawn6, start.image)
+        mixed6 = drawn6 + self.trust(corrections) * (self.fitted6(fit * start.image) - drawn6)
+        alpha = self.unit(STEEPNESS * mixed6 + self.late(corrections))
         slope = self.gains(corrections) * fit
         offset = alpha - self.product(slope * start.image)
         return _quarter(slope + self.offset(offset))
@@ -142,7 +147,7 @@ class DirectCorrection(Correction):
 
     def forward(self, start: Start, corrections: Tensor) -> Tensor:
         """As `Correction`."""
-        alpha = self.drawn(start, corrections)
+        alpha = self.unit(self.drawn6(start, corrections))
         return _quarter(torch.cat([torch.zeros_like(start.image[:, :3]), alpha], dim=1))
 
 
@@ -155,7 +160,7 @@ class PredictedCorrection(Correction):
 
     def forward(self, start: Start, corrections: Tensor) -> Tensor:
         """As `Correction`."""
-        alpha = self.drawn(start, corrections)
+        alpha = self.unit(self.drawn6(start, corrections))
         # A block that is wholly inside or outside passes no texture on; A is about four times alpha's corrections.
         slope = alpha * (1.0 - alpha) * self.slope(corrections)
         return _quarter(torch.cat([slope, alpha - self.sum(slope * start.image[:, :3])], dim=1))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from igf_mobile.matrix import Matrix, pick, total
+from igf_mobile.matrix import Matrix, total
 from igf_mobile.primitives import upsample
 
 _CELL = 2
@@ -75,31 +75,31 @@ class Refit(nn.Module):
         self.first = Matrix(kept[:, None] * basis[first], kept * centre[first])
         self.second = Matrix(basis[second], centre[second])
 
-        self.colours = Matrix(basis[:3, :3].T / basis[3, 3])
-        self.colour_means, self.alpha_mean = pick(range(3), of=4), pick([3], of=4)
+        self.colours = Matrix(torch.cat([basis[:3, :3].T / basis[3, 3], torch.zeros(1, 3)]))
+        last = torch.eye(4)[3:]
+        self.alpha_mean = Matrix(last.T @ last)
+        self.along = Matrix(last.T @ torch.tensor([[-1.0, -1.0, -1.0, 0.0]]))
         # alpha where the image has 1
-        self.alpha = Matrix(raw[:, 3:], -raw[3])
-        self.along = total(3)
+        self.alpha = Matrix(raw[:, 3:] / 6.0, -raw[3])
         self.solver = Solver()
 
-    def forward(self, alpha_lr: Tensor, image_lr: Tensor) -> Tensor:
+    def forward(self, alpha6_lr: Tensor, image_lr: Tensor) -> Tensor:
         """Fit.
 
         Args:
-            alpha_lr: (B,1,h,w) block means of a matte, [0,1].
+            alpha6_lr: (B,1,h,w) 6 times block means of a matte, [0,6]: see `primitives.sixth`.
             image_lr: (B,4,h,w) block means of the guidance, [0,1], then 1; h and w divisible by 2.
 
         Returns:
             (B,4,h,w) A, then B, bilinear between cells.
         """
-        products, means = torch.split(self._moments(alpha_lr, image_lr), [len(_PAIRS), 4], dim=1)
+        products, means = torch.split(self._moments(alpha6_lr, image_lr), [len(_PAIRS), 4], dim=1)
         slope = self.colours(self.solver(*self._covariances(products, means)))
-        offset = self.alpha_mean(means) - self.along(slope * self.colour_means(means))
-        return upsample(torch.cat([slope, offset], dim=1), _CELL)
+        return upsample(slope + self.alpha_mean(means) + self.along(slope * means), _CELL)
 
-    def _moments(self, alpha_lr: Tensor, image_lr: Tensor) -> Tensor:
+    def _moments(self, alpha6_lr: Tensor, image_lr: Tensor) -> Tensor:
         """(B,13,h/2,w/2): means over windows of the pairs' products, of red, green, blue and of alpha."""
-        both = image_lr + self.alpha(alpha_lr)
+        both = image_lr + self.alpha(alpha6_lr)
         grid = F.avg_pool2d(self.left(both) * self.right(both), _CELL)
         reach = _WINDOW // 2
         return F.avg_pool2d(grid, _WINDOW, stride=1, padding=reach, count_include_pad=False)

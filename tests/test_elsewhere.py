@@ -7,7 +7,7 @@ import torch
 from igf_mobile.elsewhere.heads import Heads, Limit, apart, head_step
 from igf_mobile.model import Generator
 from igf_mobile.ranges import Ranges
-from igf_mobile.start import ClosedForm
+from igf_mobile.start import ClosedForm, block_means
 
 STEP = 0.015
 SIDE = 256
@@ -23,9 +23,8 @@ def guidance() -> np.ndarray:
 
 def coefficients(guidance: np.ndarray, corrections: np.ndarray) -> np.ndarray:
     """What the network makes of corrections (1,4,32,32), by its own arithmetic."""
-    image = torch.nn.functional.avg_pool2d(torch.from_numpy(guidance), 4)
-    mask = (torch.linspace(0.2, 0.8, SIDE // 4)[None, None, None]).expand(1, 1, SIDE // 4, SIDE // 4)
-    start = ClosedForm()(torch.cat([image, mask], dim=1))
+    mask = torch.linspace(0.2, 0.8, SIDE).expand(1, 1, SIDE, SIDE)
+    start = ClosedForm()(*block_means(torch.from_numpy(guidance), mask))
     result: np.ndarray = Generator().eval().correction(start, torch.from_numpy(corrections)).numpy()
     return result
 

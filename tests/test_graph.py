@@ -16,11 +16,11 @@ Pairs = list[tuple[FloatArray, FloatArray]]
 _RELU6 = torch.ops.aten.relu6.default
 _CLAMP = torch.ops.aten.clamp.default
 
-UNIT_CLAMPS = 3
-"""Alpha before and after the refit, and the matte."""
+UNIT_CLAMPS = 2
+"""Alpha after the refit, and the matte."""
 
-OTHERS = 2
-"""Alpha and support in the colour regression, divided by 6 together."""
+OTHERS = 3
+"""Alpha and support in the colour regression, divided by 6 together; 6 times alpha before the refit."""
 
 
 def inputs(photographs: Callable[..., Pairs]) -> tuple[torch.Tensor, torch.Tensor]:

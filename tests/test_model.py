@@ -16,7 +16,7 @@ from igf_mobile.hourglass import PARAMETER_COUNT, JoinedConv, parameter_count
 from igf_mobile.model import STEEPNESS, STRIDE, Generator, apply_coefficients
 from igf_mobile.primitives import upsample
 from igf_mobile.refit import Refit
-from igf_mobile.start import ClosedForm
+from igf_mobile.start import ClosedForm, block_means
 
 Pairs = list[tuple[FloatArray, FloatArray]]
 
@@ -132,14 +132,15 @@ def test_apply_coefficients_equals_its_definition(size: tuple[int, int]) -> None
 def test_at_init_the_matte_is_the_refitted_start(photographs: Callable[..., Pairs]) -> None:
     guidance, mask = (torch.from_numpy(x) for x in photographs((64, 64))[0])
     with torch.no_grad():
-        start = ClosedForm()(nn.functional.avg_pool2d(torch.cat([guidance, mask], dim=1), 4))
+        start = ClosedForm()(*block_means(guidance, mask))
         drawn = start.estimates[:, 0:1]
-        fit = Refit().eval()(drawn, start.image)
+        fit = Refit().eval()(6.0 * drawn, start.image)
         alpha, coefficients = Generator().eval()(guidance, mask)
     slope = STEEPNESS * fit[:, :3]
-    fitted = (fit[:, :3] * start.image).sum(1, keepdim=True) + fit[:, 3:]
+    image = nn.functional.avg_pool2d(guidance, 8)
+    fitted = (fit[:, :3] * image).sum(1, keepdim=True) + fit[:, 3:]
     wanted = (STEEPNESS * (0.5 * (drawn + fitted) - 0.5) + 0.5).clamp(0.0, 1.0)
-    offset = wanted - (slope * start.image).sum(1, keepdim=True)
+    offset = wanted - (slope * image).sum(1, keepdim=True)
     whole = upsample(torch.cat([slope, offset], dim=1), 2)
     torch.testing.assert_close(coefficients, whole, atol=1e-5, rtol=1e-5)
     assert alpha.std() > 0.1

@@ -71,6 +71,11 @@ def regression(
     return np.asarray((full[:3] * image_lr).sum(axis=0) + full[3])
 
 
+def with_one(image: torch.Tensor) -> torch.Tensor:
+    """As `Start.image`."""
+    return F.pad(image, (0, 0, 0, 0, 0, 1), value=1.0)
+
+
 def differences(found: torch.Tensor, wanted: np.ndarray) -> np.ndarray:
     return np.abs(found.numpy().reshape(wanted.shape) - wanted)
 
@@ -78,7 +83,7 @@ def differences(found: torch.Tensor, wanted: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_equals_a_slow_evaluation_in_float64(index: int, photographs: Callable[..., Pairs]) -> None:
     alpha, image = inputs(photographs, index)
-    found = fitted(Refit().eval()(alpha, image), image)
+    found = fitted(Refit().eval()(6.0 * alpha, with_one(image)), image)
     assert differences(found, regression(alpha, image, two_steps)).max() <= STEPS_LIMIT
 
 
@@ -87,7 +92,7 @@ def test_the_limits_catch_mutants(photographs: Callable[..., Pairs]) -> None:
     wanted = regression(alpha, image, two_steps)
 
     def fit(matte: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
-        return fitted(Refit().eval()(matte, picture), picture)
+        return fitted(Refit().eval()(6.0 * matte, with_one(picture)), picture)
 
     mutants = {
         "red and blue swapped": fit(alpha, image.flip(1)),
@@ -107,7 +112,7 @@ def test_a_matte_that_is_linear_in_colour_is_kept() -> None:
     noise = torch.rand(1, 3, SIZE[0] // 2, SIZE[1] // 2, generator=torch.Generator().manual_seed(1))
     image = F.interpolate(noise, scale_factor=2, mode="bilinear")
     alpha = 0.6 * image[:, :1] - 0.2 * image[:, 1:2] + 0.1 * image[:, 2:] + 0.2
-    fit = Refit().eval()(alpha, image)
+    fit = Refit().eval()(6.0 * alpha, with_one(image))
     assert (fitted(fit, image) - alpha).abs().mean() < 0.03  # the third step and the ridges are missing
     flat = F.interpolate(F.avg_pool2d(alpha, 8), scale_factor=8)
     assert (flat - alpha).abs().mean() > 0.08
@@ -117,7 +122,7 @@ def test_a_matte_that_is_linear_in_colour_is_kept() -> None:
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 def test_a_constant_matte_has_no_slope(value: float, photographs: Callable[..., Pairs]) -> None:
     alpha, image = inputs(photographs)
-    fit = Refit().eval()(torch.full_like(alpha, value), image)
+    fit = Refit().eval()(torch.full_like(alpha, 6.0 * value), with_one(image))
     assert fit[:, :3].abs().max() < 1e-3
     assert (fitted(fit, image) - value).abs().max() < 1e-4
 
@@ -134,16 +139,16 @@ def test_is_finite_in_float16_whatever_it_sees(seed: int, kind: str) -> None:
     if kind == "flat":
         image = (image[..., :1, :1] + 0.002 * image).clamp(0.0, 1.0)
     alpha = torch.rand(1, 1, 16, 16, generator=generator).round()
-    fit = Refit().eval().half()(alpha.half(), image.half())
+    fit = Refit().eval().half()(6.0 * alpha.half(), with_one(image.half()))
     assert fit.isfinite().all()
     assert fitted(fit, image.half()).abs().max() < 20.0
 
 
 def test_training_sees_the_same_values_and_a_bounded_gradient(photographs: Callable[..., Pairs]) -> None:
     alpha, image = inputs(photographs)
-    evaluated = Refit().eval()(alpha, image)
+    evaluated = Refit().eval()(6.0 * alpha, with_one(image))
     alpha = alpha.requires_grad_()
-    trained = Refit().train()(alpha, image)
+    trained = Refit().train()(6.0 * alpha, with_one(image))
     torch.testing.assert_close(trained, evaluated, atol=1e-4, rtol=1e-4)
     matte = fitted(trained, image)
     (gradient,) = torch.autograd.grad(matte.square().mean(), alpha)
