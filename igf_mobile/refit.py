@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from igf_mobile.matrix import Matrix, total
+from igf_mobile.matrix import Matrix, pick, total
 from igf_mobile.primitives import upsample
 
 _CELL = 2
@@ -75,10 +75,9 @@ class Refit(nn.Module):
         self.first = Matrix(kept[:, None] * basis[first], kept * centre[first])
         self.second = Matrix(basis[second], centre[second])
 
-        self.colours = Matrix(torch.cat([basis[:3, :3].T / basis[3, 3], torch.zeros(1, 3)]))
-        last = torch.eye(4)[3:]
-        self.alpha_mean = Matrix(last.T @ last)
-        self.along = Matrix(last.T @ torch.tensor([[-1.0, -1.0, -1.0, 0.0]]))
+        self.colours = Matrix(basis[:3, :3].T / basis[3, 3])
+        self.colour_means, self.alpha_mean = pick(range(3), of=4), pick([3], of=4)
+        self.along = total(3)
         # alpha where the image has 1
         self.alpha = Matrix(raw[:, 3:] / 6.0, -raw[3])
         self.solver = Solver()
@@ -95,7 +94,8 @@ class Refit(nn.Module):
         """
         products, means = torch.split(self._moments(alpha6_lr, image_lr), [len(_PAIRS), 4], dim=1)
         slope = self.colours(self.solver(*self._covariances(products, means)))
-        return upsample(slope + self.alpha_mean(means) + self.along(slope * means), _CELL)
+        offset = self.alpha_mean(means) - self.along(slope * self.colour_means(means))
+        return upsample(torch.cat([slope, offset], dim=1), _CELL)
 
     def _moments(self, alpha6_lr: Tensor, image_lr: Tensor) -> Tensor:
         """(B,13,h/2,w/2): means over windows of the pairs' products, of red, green, blue and of alpha."""

@@ -30,7 +30,7 @@ Exporter = Callable[[str], Artifact]
 
 SIZE = (64, 64)
 SCHEMES = litert.BACKEND.schemes
-CONVOLUTIONS, FIXED = 20, 44
+CONVOLUTIONS, FIXED = 20, 45
 """Of the network, and with constant kernels (`igf_mobile/blocks.py`), which stay float."""
 METADATA = {"name": "igf", "version": "0.1.0", "checkpoint_sha256": "ab" * 32, "zeta": "a text with ü"}
 
