@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from igf_mobile.matrix import Matrix, pick
+from igf_mobile.matrix import Matrix, pick, total
 from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE, padded
 
 CELL = 8
@@ -81,11 +81,11 @@ class ColourRegression(nn.Module):
         self.colour = pick(range(3), of=5)
         # 72 times a masked sample's weight, and 6 times either's: see `forward`.
         self.shares = Matrix(torch.tensor([[0.0, 0.0, 0.0, 72.0, 0.0], [0.0, 0.0, 0.0, 6.0, 6.0]]))
-        # 1 + |q - k|^2 / sigma^2 = (-2 k, 1, 1, 1, r, r) / sigma^2 . (q, q^2, mask, 1 - mask), r = |k|^2 + sigma^2
+        # 1 + |q - k|^2 / sigma^2 = (-2 k, 1, 1, 1, 0) / sigma^2 . (q, q^2, mask) + (|k|^2 / sigma^2 + 1)
         scale = _INVERSE_VARIANCE
-        factors = torch.cat([-2.0 * scale * torch.eye(3), torch.zeros(5, 3)])
-        self.factors = Matrix(factors, torch.tensor([0.0] * 3 + [scale] * 3 + [1.0] * 2))
-        self.squares = Matrix(torch.cat([torch.zeros(6, 3), torch.full((2, 3), scale)]))
+        factors = torch.cat([-2.0 * scale * torch.eye(3), torch.zeros(4, 3)])
+        self.factors = Matrix(factors, torch.tensor([0.0] * 3 + [scale] * 3 + [0.0]))
+        self.constant = total(3, scale=scale, plus=1.0)
 
     def forward(self, quarter: Tensor, drawn: Tensor) -> Regressed:
         """Estimate at a quarter of the guidance's size, and average to an eighth.
@@ -103,16 +103,16 @@ class ColourRegression(nn.Module):
         keys = self.colour(samples) - _rows(centre, 1)
         pixels, mask = torch.split(_pixels(quarter), [3, 1], dim=1)
         pixels = pixels - centre.transpose(0, 1).reshape(1, 3, 1, -1)
-        queries = _by_cell(torch.cat([pixels, pixels * pixels, mask, 1.0 - mask], dim=1))
+        queries = _by_cell(torch.cat([pixels, pixels * pixels, mask], dim=1))
 
-        distance = torch.bmm(_flat(self.factors(keys) + self.squares(keys * keys)), queries)
+        distance = torch.bmm(_flat(self.factors(keys)), queries) + _flat(self.constant(keys * keys))
         # ExecuTorch's XNNPACK delegate takes no reciprocal.
         root = torch.rsqrt(distance)
         nearness = root * root
         votes = torch.bmm(_flat(self.shares(samples)).transpose(1, 2), nearness * nearness)
 
         inside72, support6 = torch.split(votes, 1, dim=1)
-        alpha12 = (inside72 + 72.0 * _TINY * queries[:, 6:7]) / (support6 + 6.0 * _TINY)
+        alpha12 = (inside72 + 72.0 * _TINY * queries[:, 6:]) / (support6 + 6.0 * _TINY)
         # As `sixth`: alpha, steepened by 2 around 1/2, and its support, both between 0 and 6.
         both = torch.cat([F.relu6(alpha12 - 3.0), F.relu6(support6)], dim=1) * (1.0 / 6.0)
         return Regressed(_averaged(both, quarter.shape), sides)
