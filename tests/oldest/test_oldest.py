@@ -69,6 +69,17 @@ def test_int8_is_held_to_the_current_runtimes_own_kernels() -> None:
     assert found.endswith("without XNNPACK: sample 1: 1 values are not finite")
 
 
+@pytest.mark.parametrize("differing", [1, 2])
+def test_one_sample_in_three_may_have_a_tie_that_falls_differently(differing: int) -> None:
+    three = [*outputs(), outputs()[0]]
+    there = [(alpha, coefficients.copy()) for alpha, coefficients in three]
+    for _, coefficients in there[:differing]:
+        coefficients[0, 3, 2, 2] += np.float32(0.2)
+    seen = Heads(0.015, [*heads().guidances, heads().guidances[0]])
+    judged = check.judge_own_kernels(check.judge(row(), three, there), three, there, seen)
+    assert any("steps of the int8 heads off" in clause for clause in judged.failures) == (differing == 2)
+
+
 @pytest.mark.parametrize("scheme", ["fp32", "fp16", "w8"])
 def test_float_kernels_are_compared_once(scheme: str) -> None:
     judged = check.judge(row(scheme), outputs(), outputs())
