@@ -70,8 +70,8 @@ class OwnKernels:
 
     alpha_max_abs: float
     heads: Apart
-    """Of the sample in the middle. Where float arithmetic's last bit decides a code of the attention, a hundred blocks of
-    that sample differ by several steps; kernels that round in another way differ in every sample."""
+    """Of the sample in the middle. Where float arithmetic's last bit decides a code of the attention, a hundred blocks
+    of that sample differ by several steps; kernels that round in another way differ in every sample."""
 
 
 @dataclass(frozen=True)
