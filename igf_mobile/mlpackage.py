@@ -101,8 +101,8 @@ def _share_constants(block: Any) -> None:
     """
     first: dict[bytes, str] = {}
     stands_for: dict[str, str] = {}
-    kept = []
-    for operation in block.operations:
+    repeated = []
+    for index, operation in enumerate(block.operations):
         for argument in operation.inputs.values():
             for binding in argument.arguments:
                 if binding.name in stands_for:
@@ -112,10 +112,9 @@ def _share_constants(block: Any) -> None:
             name = operation.outputs[0].name
             if first.setdefault(value, name) != name and name not in block.outputs:
                 stands_for[name] = first[value]
-                continue
-        kept.append(type(operation).FromString(operation.SerializeToString()))
-    del block.operations[:]
-    block.operations.extend(kept)
+                repeated.append(index)
+    for index in reversed(repeated):
+        del block.operations[index]
 
 
 def _manifest(path: Path) -> dict[str, Any]:

@@ -44,8 +44,8 @@ class ClosedForm(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.regression = ColourRegression()
-        colours = torch.eye(4)[:3]
-        self.image = Matrix(torch.cat([colours, torch.zeros(1, 4)]), torch.eye(4)[3])
+        one = torch.eye(4)[3]
+        self.image = Matrix(torch.eye(4) - torch.diag(one), one)
         self.alpha6 = pick([0], of=ESTIMATES, scale=6.0)
 
     def forward(self, quarter: Tensor, drawn: Tensor) -> Start:

@@ -221,6 +221,17 @@ def test_palettes_have_16_values(model: Generator, exported: Exporter) -> None:
     assert kept == KEPT
 
 
+@pytest.mark.parametrize("scheme", ["fp16", "w8a8"])
+def test_each_constant_of_the_program_is_there_once(exported: Exporter, scheme: str) -> None:
+    from igf_mobile import mlpackage
+
+    main = mlpackage.read_spec(exported(scheme).path).mlProgram.functions["main"]
+    for block in main.block_specializations.values():
+        values = [op.attributes["val"] for op in block.operations if op.type == "const"]
+        inside = [v.SerializeToString(deterministic=True) for v in values if v.HasField("immediateValue")]
+        assert len(inside) == len(set(inside)) > 50
+
+
 def test_sizes_of_the_weights(exported: Exporter) -> None:
     """Bytes of weight.bin; the rest of a package is its program, 100 to 150 KB of text."""
     inside = "Data/com.apple.CoreML/weights/weight.bin"
