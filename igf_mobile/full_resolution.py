@@ -1,30 +1,50 @@
 """alpha = A * I + B at the photograph's own resolution, as fast as its pixels can be read.
 
-The coefficients are 128 x 128; the photograph may have twelve megapixels. One pass over its pixels reads them and
-writes alpha. Rows between the same two rows of coefficients, about 17 of a 4K frame, share those two, widened to the
-photograph's columns: in tiles that stay in the first cache, four rows at once, so that each widened coefficient is read
-once for all four. The inner loop is straight arithmetic on neighbours, which the compiler vectorises.
+The coefficients are 128 x 128; the photograph may have twelve megapixels. Each of its rows lies between two rows of
+coefficients, which become one line of them; between two coefficients of a line lies a segment, 30 pixels of a 4K frame.
+Bytes are computed in 16-bit fixed point (`fixed_point.py`), floats in float32, and so are bytes in rows whose
+coefficients are too steep for 16 bits.
 """
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from igf_mobile.fixed_point import CENTRE, TRUNCATION, pixels_of_segment
+
 FloatArray = NDArray[np.float32]
+Int16Array = NDArray[np.int16]
 
 _MOST_THREADS: int = numba.get_num_threads()
-
-_TILE = 512
-"""Columns of a tile: eight rows of it in float32 are 16 KB."""
 _PIECES = 4
 """Of the rows, for each thread: one that is held up leaves work to the others."""
 
-# Where a tile's coefficients lie in its buffer: of the row above, then what the row below adds.
-_GREEN, _BLUE, _OFFSET = _TILE, 2 * _TILE, 3 * _TILE
-_D_RED, _D_GREEN, _D_BLUE, _D_OFFSET = 4 * _TILE, 5 * _TILE, 6 * _TILE, 7 * _TILE
+_LANES, _FEW_LANES = 32, 16
+"""Pixels at once, and where no more than half of them are left of a segment."""
+_LARGEST = 32700.0
+"""Of a 16-bit number, with room for what rounding adds."""
+_FEWEST_BITS, _MOST_BITS = 3, 7
+"""After the point of alpha in 0..255. Seven errors of half a unit and less stay below 0.6 of a step with three bits."""
+
+_OF_FLOATS = (np.float32(0.0), np.float32(1.0), np.float32(0.0))
+"""What is subtracted from a pixel, the highest alpha, and what is added to it before it is cut off."""
+_OF_BYTES = (np.float32(CENTRE), np.float32(255.0), np.float32(0.5))
+
+
+class _Positions(NamedTuple):
+    """Where the pixels of one axis lie between coefficients, half-pixel centres."""
+
+    before: NDArray[np.int64]
+    """(n,) the coefficient before each pixel's centre."""
+    starts: NDArray[np.int64]
+    """(small + 1,) pixels starts[j] to starts[j + 1] lie between coefficients j and j + 1."""
+    weight: FloatArray
+    """(n,) of the coefficient after it, in [0,1)."""
+    fixed: Int16Array
+    """(n,) the same as `pixels_of_segment` takes it, and some more that no pixel belongs to."""
 
 
 def apply_coefficients(
@@ -38,10 +58,10 @@ def apply_coefficients(
         threads: None for as many as the processor has.
 
     Returns:
-        (H,W) of the guidance's type: float32 in [0,1], or uint8 rounded to 0..255.
+        (H,W) of the guidance's type: float32 in [0,1], or uint8 in 0..255, at most one step from the nearest.
 
     Raises:
-        ValueError: other shapes or types.
+        ValueError: other shapes or types, coefficients that are not finite.
     """
     if coefficients.ndim != 3 or coefficients.shape[2] != 4 or min(coefficients.shape) < 1:
         raise ValueError(f"coefficients have shape {coefficients.shape}, not (h, w, 4)")
@@ -49,151 +69,181 @@ def apply_coefficients(
         raise ValueError(f"guidance has shape {guidance.shape}, not (H, W, 3)")
     if guidance.dtype not in (np.float32, np.uint8):
         raise ValueError(f"guidance is {guidance.dtype}, not float32 or uint8")
+    if not np.isfinite(coefficients).all():
+        raise ValueError(f"{np.sum(~np.isfinite(coefficients))} coefficients are not finite")
     height, width = guidance.shape[:2]
     alpha = np.empty((height, width), guidance.dtype)
-    row_weight, rows = _positions(coefficients.shape[0], height)
-    column_weight, columns = _positions(coefficients.shape[1], width)
+    rows, columns = _positions(coefficients.shape[0], height), _positions(coefficients.shape[1], width)
+    pixels = np.ascontiguousarray(guidance).reshape(height, -1)
     threads = min(threads or _MOST_THREADS, _MOST_THREADS)
     numba.set_num_threads(threads)
-    high, rounding = (255.0, 0.5) if guidance.dtype == np.uint8 else (1.0, 0.0)
-    _kernel(
-        # B in units of the guidance, so that no pixel has to be scaled.
-        np.ascontiguousarray(coefficients * np.array([1.0, 1.0, 1.0, high]), np.float32),
-        np.ascontiguousarray(guidance).reshape(height, -1),
-        rows,
-        row_weight,
-        columns,
-        column_weight,
-        np.float32(high),
-        np.float32(rounding),
-        min(_PIECES * threads, len(coefficients)),
-        alpha,
-    )
+    pieces = min(_PIECES * threads, height)
+    if guidance.dtype == np.uint8:
+        _bytes(_planes(coefficients, 255.0, CENTRE), pixels, rows, columns, pieces, alpha)
+    else:
+        _floats(_planes(coefficients, 1.0, 0.0), pixels, rows, columns, pieces, alpha)
     return alpha
 
 
+def _planes(coefficients: FloatArray, high: float, centre: float) -> FloatArray:
+    """(h,w,4) -> (h,4,w+1), those of alpha * high = A * (I - centre) + offset; the last column is there twice."""
+    h, w, _ = coefficients.shape
+    planes = np.empty((h, 4, w + 1), np.float32)
+    planes[..., :w] = coefficients.transpose(0, 2, 1)
+    planes[..., w] = planes[..., w - 1]
+    planes[:, 3] *= high
+    planes[:, 3] += centre * planes[:, :3].sum(1)
+    return planes
+
+
 @lru_cache(maxsize=16)
-def _positions(small: int, large: int) -> tuple[FloatArray, NDArray[np.int64]]:
-    """For each of `large` pixels the weight of the coefficient after its centre; and for each coefficient, and one
-    more, the first pixel after its centre."""
+def _positions(small: int, large: int) -> _Positions:
     centres = ((np.arange(large) + 0.5) * (small / large) - 0.5).clip(0.0, small - 1.0)
     before = centres.astype(np.int64)
+    weight = centres - before
+    fixed = np.zeros(large + _LANES, np.int16)
+    fixed[:large] = np.rint((weight - 0.5) * 65536.0).clip(-32768, 32767)
     starts = np.searchsorted(before, np.arange(small + 1)).astype(np.int64)
-    return np.asarray(centres - before, np.float32), starts
+    return _Positions(before, starts, np.asarray(weight, np.float32), fixed)
 
 
-@numba.njit(parallel=True, fastmath=True, cache=True, nogil=True)
-def _kernel(
-    coefficients: FloatArray,
-    guidance: NDArray[Any],
-    rows: NDArray[np.int64],
-    row_weight: FloatArray,
-    columns: NDArray[np.int64],
-    column_weight: FloatArray,
+@numba.njit(parallel=True, cache=True, nogil=True)
+def _floats(
+    planes: FloatArray,
+    pixels: FloatArray,
+    rows: _Positions,
+    columns: _Positions,
+    pieces: int,
+    alpha: FloatArray,
+) -> None:
+    height = len(alpha)
+    for piece in numba.prange(pieces):
+        line = np.empty(planes.shape[1:], np.float32)
+        for y in range(piece * height // pieces, (piece + 1) * height // pieces):
+            j = rows.before[y]
+            _between(planes[j], planes[min(j + 1, len(planes) - 1)], rows.weight[y], line)
+            _float_row(line, columns, pixels[y], *_OF_FLOATS, alpha[y])
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def _bytes(
+    planes: FloatArray,
+    pixels: NDArray[np.uint8],
+    rows: _Positions,
+    columns: _Positions,
+    pieces: int,
+    alpha: NDArray[np.uint8],
+) -> None:
+    height = len(alpha)
+    for piece in numba.prange(pieces):
+        line = np.empty(planes.shape[1:], np.float32)
+        fixed = np.empty((8, planes.shape[2] - 1), np.int16)
+        spare = np.empty(4 * _LANES, np.uint8)
+        last, bits = -1, 0
+        for y in range(piece * height // pieces, (piece + 1) * height // pieces):
+            j = rows.before[y]
+            above, below = planes[j], planes[min(j + 1, len(planes) - 1)]
+            if j != last:
+                last, bits = j, min(_bits(above), _bits(below))
+            _between(above, below, rows.weight[y], line)
+            if bits < _FEWEST_BITS:
+                _float_row(line, columns, pixels[y], *_OF_BYTES, alpha[y])
+            else:
+                _fix(line, bits, fixed)
+                _fixed_row(fixed, columns, pixels[y], bits, spare, alpha[y])
+
+
+@numba.njit(fastmath=True, cache=True, nogil=True)
+def _between(above: FloatArray, below: FloatArray, v: np.float32, line: FloatArray) -> None:
+    """The line of coefficients (4,w+1), the share v of the way from the row above to the row below."""
+    for channel in range(4):
+        first, second, out = above[channel], below[channel], line[channel]
+        for i in range(len(out)):
+            out[i] = first[i] + v * (second[i] - first[i])
+
+
+@numba.njit(fastmath=True, cache=True, nogil=True)
+def _float_row(
+    line: FloatArray,
+    columns: _Positions,
+    pixels: NDArray[Any],
+    centre: np.float32,
     high: np.float32,
     rounding: np.float32,
-    pieces: int,
     alpha: NDArray[Any],
 ) -> None:
-    """`rows[j]:rows[j + 1]` are the pixels between coefficients j and j + 1, `columns` alike."""
-    h, width = len(coefficients), alpha.shape[1]
-    for piece in numba.prange(pieces):
-        first, last = piece * h // pieces, (piece + 1) * h // pieces
-        above, below = np.empty((4, width), np.float32), np.empty((4, width), np.float32)
-        tile = np.empty(8 * _TILE, np.float32)
-        _widen(coefficients[first], columns, column_weight, below)
-        for j in range(first, last):
-            above, below = below, above
-            _widen(coefficients[min(j + 1, h - 1)], columns, column_weight, below)
-            for left in range(0, width, _TILE):
-                right = min(left + _TILE, width)
-                for channel in range(4):
-                    first_row, second_row = above[channel, left:right], below[channel, left:right]
-                    _load(first_row, second_row, tile[channel * _TILE :], tile[(channel + 4) * _TILE :])
-                top, bottom = rows[j], rows[j + 1]
-                for y in range(top, bottom - 3, 4):
-                    _four_rows(
-                        tile,
-                        (row_weight[y], row_weight[y + 1], row_weight[y + 2], row_weight[y + 3]),
-                        (
-                            guidance[y, 3 * left : 3 * right],
-                            guidance[y + 1, 3 * left : 3 * right],
-                            guidance[y + 2, 3 * left : 3 * right],
-                            guidance[y + 3, 3 * left : 3 * right],
-                        ),
-                        high,
-                        rounding,
-                        (
-                            alpha[y, left:right],
-                            alpha[y + 1, left:right],
-                            alpha[y + 2, left:right],
-                            alpha[y + 3, left:right],
-                        ),
-                    )
-                for y in range(bottom - (bottom - top) % 4, bottom):
-                    pixels, out = guidance[y, 3 * left : 3 * right], alpha[y, left:right]
-                    _row(tile, row_weight[y], pixels, high, rounding, out)
-
-
-# Indices that start at 0 are known not to be negative; others keep LLVM from vectorising.
+    for j in range(line.shape[1] - 1):
+        start, end = columns.starts[j], columns.starts[j + 1]
+        red, green, blue, offset = line[0, j], line[1, j], line[2, j], line[3, j]
+        d_red, d_green, d_blue = line[0, j + 1] - red, line[1, j + 1] - green, line[2, j + 1] - blue
+        d_offset = line[3, j + 1] - offset
+        # Views, because indices that start at 0 are known not to be negative; others keep LLVM from vectorising.
+        u, colours, out = columns.weight[start:end], pixels[3 * start : 3 * end], alpha[start:end]
+        for i in range(len(out)):
+            value = offset + u[i] * d_offset
+            value += (red + u[i] * d_red) * (np.float32(colours[3 * i]) - centre)
+            value += (green + u[i] * d_green) * (np.float32(colours[3 * i + 1]) - centre)
+            value += (blue + u[i] * d_blue) * (np.float32(colours[3 * i + 2]) - centre)
+            out[i] = min(max(value, np.float32(0.0)), high) + rounding
 
 
 @numba.njit(fastmath=True, cache=True, nogil=True)
-def _widen(row: FloatArray, columns: NDArray[np.int64], weight: FloatArray, wide: FloatArray) -> None:
-    """A row of coefficients (w,4) -> (4,W), bilinear across."""
-    w = len(row)
+def _bits(row: FloatArray) -> int:
+    """After the point, for everything that is computed of a row of coefficients (4,w+1) to fit 16 bits."""
+    most = np.float32(1.0)
+    for i in range(row.shape[1] - 1):
+        slopes = np.float32(0.0)
+        for channel in range(3):
+            slope = row[channel, i]
+            slopes += abs(slope)
+            most = max(most, np.float32(256.0) * max(abs(slope), abs(row[channel, i + 1] - slope)))
+        offset = row[3, i]
+        most = max(most, abs(offset) + np.float32(CENTRE) * slopes, abs(row[3, i + 1] - offset))
+    return min(int(np.floor(np.log2(_LARGEST / most))), _MOST_BITS)
+
+
+@numba.njit(fastmath=True, cache=True, nogil=True)
+def _fix(line: FloatArray, bits: int, fixed: Int16Array) -> None:
+    """A line of coefficients (4,w+1) -> (8,w), as `pixels_of_segment` takes them."""
+    step = np.float32(1 << bits)
     for channel in range(4):
-        plane = wide[channel]
-        for j in range(w):
-            value = row[j, channel]
-            step = row[min(j + 1, w - 1), channel] - value
-            out, u = plane[columns[j] : columns[j + 1]], weight[columns[j] : columns[j + 1]]
-            for i in range(len(out)):
-                out[i] = value + u[i] * step
+        # To the nearest, and what the products cut off: its own of a slope; of alpha its own, three colours' and,
+        # for it is rounded, half a step.
+        unit, more = step * np.float32(256.0), np.float32(0.5 + TRUNCATION)
+        if channel == 3:
+            unit, more = step, np.float32(0.5 + 4.0 * TRUNCATION) + np.float32(0.5) * step
+        values, middle, growth = line[channel], fixed[channel], fixed[channel + 4]
+        for i in range(len(middle)):
+            first, second = unit * values[i], unit * values[i + 1]
+            middle[i] = np.int16(np.floor(np.float32(0.5) * (first + second) + more))
+            growth[i] = np.int16(np.floor(second - first + np.float32(0.5)))
 
 
-@numba.njit(fastmath=True, cache=True, nogil=True)
-def _load(above: FloatArray, below: FloatArray, value: FloatArray, step: FloatArray) -> None:
-    """A channel of two widened rows (n) into a tile's buffer: the one above, and what the one below adds."""
-    for i in range(len(above)):
-        value[i] = above[i]
-        step[i] = below[i] - above[i]
-
-
-@numba.njit(inline="always")
-def _alpha(tile: FloatArray, i: int, v: np.float32, pixels: NDArray[Any], high: np.float32) -> Any:
-    """A * I + B of the i-th pixel of a tile's row, the share v of the way down between its rows of coefficients."""
-    value = tile[_OFFSET + i] + v * tile[_D_OFFSET + i]
-    value += (tile[i] + v * tile[_D_RED + i]) * np.float32(pixels[3 * i])
-    value += (tile[_GREEN + i] + v * tile[_D_GREEN + i]) * np.float32(pixels[3 * i + 1])
-    value += (tile[_BLUE + i] + v * tile[_D_BLUE + i]) * np.float32(pixels[3 * i + 2])
-    return min(max(value, np.float32(0.0)), high)
-
-
-@numba.njit(fastmath=True, cache=True, nogil=True)
-def _row(
-    tile: FloatArray,
-    v: np.float32,
-    pixels: NDArray[Any],
-    high: np.float32,
-    rounding: np.float32,
-    out: NDArray[Any],
+@numba.njit(cache=True, nogil=True)
+def _fixed_row(
+    line: Int16Array,
+    columns: _Positions,
+    pixels: NDArray[np.uint8],
+    bits: int,
+    spare: NDArray[np.uint8],
+    alpha: NDArray[np.uint8],
 ) -> None:
-    """A row of pixels (3n)."""
-    for i in range(len(out)):
-        out[i] = _alpha(tile, i, v, pixels, high) + rounding
+    """Segments from left to right: what one writes too much, the next writes again.
 
-
-@numba.njit(fastmath=True, cache=True, nogil=True)
-def _four_rows(
-    tile: FloatArray, v: Any, pixels: Any, high: np.float32, rounding: np.float32, out: Any
-) -> None:
-    """Four rows of pixels at once: tuples of four."""
-    v0, v1, v2, v3 = v
-    pixels0, pixels1, pixels2, pixels3 = pixels
-    out0, out1, out2, out3 = out
-    for i in range(len(out0)):
-        out0[i] = _alpha(tile, i, v0, pixels0, high) + rounding
-        out1[i] = _alpha(tile, i, v1, pixels1, high) + rounding
-        out2[i] = _alpha(tile, i, v2, pixels2, high) + rounding
-        out3[i] = _alpha(tile, i, v3, pixels3, high) + rounding
+    At the end of the row there is no next; what is left of it goes through `spare`, (4 _LANES,): pixels, then alpha.
+    """
+    width, weight, shift = len(alpha), columns.fixed, np.int16(bits)
+    for j in range(line.shape[1]):
+        i, end = columns.starts[j], columns.starts[j + 1]
+        while i < end:
+            if i + _LANES > width:
+                spare[: 3 * (end - i)] = pixels[3 * i : 3 * end]
+                pixels_of_segment(_LANES, line, j, weight[i:], spare, 0, shift, spare, 3 * _LANES)
+                alpha[i:end] = spare[3 * _LANES : 3 * _LANES + end - i]
+                i = end
+            elif end - i > _FEW_LANES:
+                pixels_of_segment(_LANES, line, j, weight, pixels, i, shift, alpha, i)
+                i += _LANES
+            else:
+                pixels_of_segment(_FEW_LANES, line, j, weight, pixels, i, shift, alpha, i)
+                i += _FEW_LANES

@@ -21,7 +21,7 @@ VENDORS = (
 
 # Style guide, "Direction": a module imports from its own row and the rows above, never from those below.
 ROWS = (
-    {"errors", "schemes", "latency", "quiet", "recipes", "terminal", "matrix", "batches"},
+    {"errors", "schemes", "latency", "quiet", "recipes", "terminal", "matrix", "batches", "fixed_point"},
     {"files", "metrics", "primitives", "distributed", "full_resolution", "flatbuffer_sharing"},
     {"flatbuffer_tree"},
     {"ranges"},
