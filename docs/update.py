@@ -78,10 +78,11 @@ def artifact_table(manifest: Manifest, build: Path) -> str:
     )
     rows = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for r in manifest.artifacts:
-        measured = [notes(r.ran_on.removeprefix("not run: "))] * 3
         if (p := r.parity) is not None:
             ratio = p.matte.sad / p.float_matte.sad
             measured = [f"{p.alpha.sqnr_db:.1f}", f"{p.alpha.max_abs:.2g}", f"{ratio:.4f}"]
+        else:
+            measured = [notes(r.ran_on.removeprefix("not run: "))] * 3
         cells = [r.backend, r.scheme, f"{r.bytes / 1000:.0f}", *measured]
         cells += [
             _photographs_cell(r, photographs, notes),

@@ -1,37 +1,42 @@
 """A run as Markdown, for README.md."""
 
 from igf_mobile.bench.ratios import ratios_to
-from igf_mobile.bench.record import BenchRun
+from igf_mobile.bench.record import BenchRun, Row
 from igf_mobile.bench.tables import REFERENCE
 
 _HEADER = ("", "ms per frame", "p90", "Mpixel/s", "x LiteRT fp32, 95 %", "x limit", "MB")
 
 
 def table(run: BenchRun) -> str:
-    """A row per side on the first number of threads."""
-    threads = run.settings.threads[0]
-    ratios = ratios_to(run, REFERENCE, threads)
+    """A row per side on the first number of threads; of others, what is applied to a frame and what it is held to."""
+    first, *others = run.settings.threads
     lines = [f"| {' | '.join(_HEADER)} |", "|---|" + "---:|" * (len(_HEADER) - 1)]
-    for row in run.rows:
-        if row.threads != threads:
-            continue
-        summary = row.summary
-        if summary is None or row.pixels is None:
-            lines.append(f"| {row.name} | {row.ran_on} |{' |' * (len(_HEADER) - 2)}")
-            continue
-        multiple = run.multiple(row)
-        grown = row.memory.peak_bytes - row.memory.base_bytes if row.memory else None
-        cells = (
-            row.name,
-            f"{summary.median_ms:.2f}",
-            f"{summary.p90_ms:.2f}",
-            f"{row.pixels / summary.median_ms / 1e3:.1f}",
-            ratios.get(row.name, "-"),
-            f"{multiple:.1f}" if multiple is not None else "-",
-            f"{grown / 1e6:.0f}" if grown is not None else "-",
-        )
-        lines.append(f"| {' | '.join(cells)} |")
+    lines += [_line(run, row, row.name) for row in run.rows if row.threads == first]
+    if any(row.kind == "applied" for row in run.rows):
+        lines += [
+            _line(run, row, f"{row.name}, {row.threads} threads")
+            for row in run.rows
+            if row.threads in others and (row.kind == "applied" or row.name == REFERENCE)
+        ]
     return "\n".join(lines)
+
+
+def _line(run: BenchRun, row: Row, name: str) -> str:
+    summary = row.summary
+    if summary is None or row.pixels is None:
+        return f"| {name} | {row.ran_on} |{' |' * (len(_HEADER) - 2)}"
+    multiple = run.multiple(row)
+    grown = row.memory.peak_bytes - row.memory.base_bytes if row.memory else None
+    cells = (
+        name,
+        f"{summary.median_ms:.2f}",
+        f"{summary.p90_ms:.2f}",
+        f"{row.pixels / summary.median_ms / 1e3:.1f}",
+        ratios_to(run, REFERENCE, row.threads).get(row.name, "-"),
+        f"{multiple:.1f}" if multiple is not None else "-",
+        f"{grown / 1e6:.0f}" if grown is not None else "-",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def conditions(run: BenchRun) -> str:

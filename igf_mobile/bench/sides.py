@@ -71,8 +71,12 @@ def artifact_specs(manifest: Manifest, base: Spec, only: Sequence[str] = ()) -> 
 def applied_specs(
     manifest: Manifest, base: Spec, frame: tuple[int, int], only: Sequence[str] = ()
 ) -> list[Spec]:
-    """As `artifact_specs`; each call goes on to apply the coefficients to a frame (H, W)."""
-    specs = artifact_specs(manifest, base, only)
+    """As `artifact_specs`; each call goes on to apply the coefficients to a frame (H, W).
+
+    Of `only`, the build may lack some, but not all: it holds what was exported to be applied.
+    """
+    names = {record.name for record in manifest.artifacts}
+    specs = artifact_specs(manifest, base, [name for name in only if name in names] or only)
     return [dataclasses.replace(spec, kind="applied", frame=frame) for spec in specs]
 
 

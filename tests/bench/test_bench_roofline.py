@@ -50,6 +50,25 @@ def test_latencies_are_multiples_of_it() -> None:
     assert "0.60 ms for fp32" in markdown.conditions(run)
 
 
+def test_what_is_applied_to_a_frame_has_its_other_threads_in_the_table() -> None:
+    applied, on_two = "litert-fp32 + 3840x2160", {"threads": 2}
+    run = make_run(
+        make_row("litert-fp32", [3.0] * 20),
+        make_row(applied, [6.0] * 20, kind="applied"),
+        make_row("litert-fp32", [2.0] * 20, **on_two),
+        make_row("litert-w8", [2.0] * 20, **on_two),
+        make_row(applied, [3.0] * 20, kind="applied", **on_two),
+    )
+    run = dataclasses.replace(run, settings=dataclasses.replace(run.settings, threads=(1, 2)))
+    assert [line.split(" | ")[0] for line in markdown.table(run).splitlines()[2:]] == [
+        "| litert-fp32",
+        f"| {applied}",
+        "| litert-fp32, 2 threads",
+        f"| {applied}, 2 threads",
+    ]
+    assert "| 1.50 [1.50, 1.50] |" in markdown.table(run).splitlines()[-1]
+
+
 def test_the_fastest_call_counts() -> None:
     ticks = iter([0.0, 0.0, 2.0, 2.0, 2.5, 2.5, 5.5, 99.0])
     assert best_rate(lambda: None, work=10.0, seconds=1.0, clock=lambda: next(ticks)) == pytest.approx(20.0)

@@ -210,9 +210,11 @@ def test_coefficients_are_applied_to_the_whole_frame(
     healthy_build: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = eager_spec(healthy_build, None, Path("cache"), (64, 64), 1)
-    (spec,) = applied_specs(load_manifest(healthy_build), base, (128, 192), ["fake-w8"])
+    (spec,) = applied_specs(load_manifest(healthy_build), base, (128, 192), ["fake-w8", "other-w8"])
     assert (spec.name, spec.kind, spec.size) == ("fake-w8 + 192x128", "applied", (96, 96))
     assert Spec.from_json(json.loads(json.dumps(dataclasses.asdict(spec)))) == spec
+    with pytest.raises(ValueError, match="no artifact 'other-w8'"):
+        applied_specs(load_manifest(healthy_build), base, (128, 192), ["other-w8"])
     red = np.zeros((1, 16, 24, 4), np.float32)
     red[..., 0] = 1.0
     monkeypatch.setattr(calls, "_artifact", lambda spec: Prepared("fake", 96 * 96, lambda: lambda: [red]))
