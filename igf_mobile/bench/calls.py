@@ -219,7 +219,9 @@ def _torch(spec: Spec) -> Prepared:
     from igf_mobile.checkpoint import DEFAULT_CHECKPOINT, load_checkpoint
 
     torch.set_num_threads(spec.threads)
-    guidance, weak_mask = (torch.from_numpy(values) for values in photograph(spec.size).tensors())
+    guidance, weak_mask = (
+        torch.from_numpy(values.repeat(spec.batch, axis=0)) for values in photograph(spec.size).tensors()
+    )
 
     def load() -> Call:
         model = load_checkpoint(Path(spec.checkpoint or DEFAULT_CHECKPOINT))[0].eval()
@@ -233,4 +235,4 @@ def _torch(spec: Spec) -> Prepared:
         return call
 
     what = "torch.compile, fullgraph" if spec.what == "compile" else "eager"
-    return Prepared(f"torch {torch.__version__}, {what}", spec.size[0] * spec.size[1], load)
+    return Prepared(f"torch {torch.__version__}, {what}", weak_mask.numel(), load)

@@ -68,13 +68,18 @@ def bench(
         str | None, typer.Option(metavar="ARTIFACT", help="Only this: its time by operator, as litert-fp32.")
     ] = None,
     scaling: Annotated[
-        bool, typer.Option("--scaling", help="Only this: time by size of the picture, 256 to 2048 pixels.")
+        bool,
+        typer.Option("--scaling", help="Only this: time by the picture's size, 256 to 2048, and by batch."),
     ] = False,
     scaling_build: Annotated[
         list[Path] | None, typer.Option(help="With --scaling: builds of `igf export --size`; repeat.")
     ] = None,
     toolchain: Annotated[
-        bool, typer.Option("--toolchain", help="Only this: time a whole export and verification; minutes.")
+        bool,
+        typer.Option(
+            "--toolchain",
+            help="Only this: time a whole export, verification, other sizes; minutes.",
+        ),
     ] = False,
     passes: Annotated[int, typer.Option(help="Of --profile: how often each operator is timed.", min=1)] = 5,
     compare: Annotated[

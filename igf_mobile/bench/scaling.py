@@ -1,4 +1,4 @@
-"""How a frame's time grows with its size, and what exporting took."""
+"""How a frame's time grows with its size, and a batch's with its frames."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -12,6 +12,8 @@ from igf_mobile.latency import percentile
 from igf_mobile.manifest import load_manifest
 
 SIDES_PX = (256, 512, 1024, 2048)
+BATCHES = (1, 2, 4, 8)
+_BATCHED_PX = 512
 _WARM_UP, _ITERATIONS, _BLOCK = 2, 10, 2
 _SUPERLINEAR = 1.3
 """Time per pixel that grows by more than this from one size to the next is called superlinear; a picture that leaves
@@ -24,11 +26,18 @@ class Point:
 
     name: str
     side_px: int
+    batch: int
+    """Frames of a call."""
     median_ms: float | None
     ran_on: str
     """Or "not run: reason"."""
     growth: float | None
-    """Time per pixel over that of the next smaller size; 1 is linear."""
+    """Time per pixel over that of the next fewer pixels; 1 is linear."""
+
+    @property
+    def pixels(self) -> int:
+        """Of a call."""
+        return self.batch * self.side_px**2
 
     @property
     def superlinear(self) -> bool:
@@ -39,12 +48,16 @@ class Point:
 def measure_scaling(
     base: Spec, builds: Sequence[Path], log: Path, tell: Callable[[str], None]
 ) -> list[Point]:
-    """Eager torch at each of `SIDES_PX`, and LiteRT fp32 of each build (`igf export --size`), taking turns."""
-    specs = [dataclasses.replace(base, kind="torch", what="eager", size=(side, side)) for side in SIDES_PX]
+    """In turns: eager torch by size and by batch, LiteRT fp32 of each build (`igf export --size`)."""
+    eager = dataclasses.replace(base, kind="torch", what="eager")
+    named = [("torch eager", dataclasses.replace(eager, size=(side, side))) for side in SIDES_PX]
+    batched = dataclasses.replace(eager, size=(_BATCHED_PX, _BATCHED_PX))
+    named += [("torch eager, batches", dataclasses.replace(batched, batch=batch)) for batch in BATCHES]
     for build in builds:
         height, width = load_manifest(build).size
         changes = {"kind": "artifact", "what": "litert-fp32", "size": (height, width), "build": str(build)}
-        specs.append(dataclasses.replace(base, **changes))  # type: ignore[arg-type]
+        named.append(("litert-fp32", dataclasses.replace(base, **changes)))  # type: ignore[arg-type]
+    specs = [spec for _, spec in named]
     sides = [Worker(spec, log) for spec in specs]
     tell(f"loading {len(sides)} sides")
     try:
@@ -61,19 +74,21 @@ def measure_scaling(
         else "not run"
         for result in found
     ]
-    return points([(spec.name, spec.size[0]) for spec in specs], times, ran_on)
+    return points([(name, spec.size[0], spec.batch) for name, spec in named], times, ran_on)
 
 
 def points(
-    sides: Sequence[tuple[str, int]], medians_ms: Sequence[float | None], ran_on: Sequence[str]
+    sides: Sequence[tuple[str, int, int]], medians_ms: Sequence[float | None], ran_on: Sequence[str]
 ) -> list[Point]:
-    """(name, side in px) and medians -> points by name and size, each with its growth over the size below."""
-    rows = sorted(zip(sides, medians_ms, ran_on, strict=True), key=lambda row: row[0])
+    """(name, side in px, batch) and medians -> points by name and pixels, each with its growth over the one below."""
     found: list[Point] = []
-    for (name, side), median, where in rows:
+    for (name, side, batch), median, where in sorted(
+        zip(sides, medians_ms, ran_on, strict=True), key=lambda row: row[0]
+    ):
+        point = Point(name, side, batch, median, where, None)
         below = next((p for p in reversed(found) if p.name == name and p.median_ms), None)
-        growth = None
         if below is not None and below.median_ms is not None and median is not None:
-            growth = (median / side**2) / (below.median_ms / below.side_px**2)
-        found.append(Point(name, side, median, where, growth))
+            growth = (median / point.pixels) / (below.median_ms / below.pixels)
+            point = dataclasses.replace(point, growth=growth)
+        found.append(point)
     return found

@@ -33,6 +33,8 @@ class Spec:
     """(H, W) of the frame that an applied artifact's coefficients go to."""
     coefficients_only: bool | None = None
     """Whether an artifact, applied or not, ends at A and B; None of other sides."""
+    batch: int = 1
+    """Frames of a call; artifacts take one."""
 
     @property
     def name(self) -> str:

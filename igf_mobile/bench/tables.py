@@ -113,16 +113,16 @@ def profile_table(profile: Profile) -> Table:
 
 
 def scaling_table(points: Sequence[Point], threads: int) -> Table:
-    """Time by size; growth above 1 is more than the pixels."""
-    table = Table("Side", title=f"time by size, {threads} thread{'s' * (threads > 1)}")
+    """Time by size and by batch; growth above 1 is more than the pixels."""
+    table = Table("Side", title=f"time by pixels, {threads} thread{'s' * (threads > 1)}")
     for column in ("pixels", "median ms", "ns per pixel", "growth per pixel"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("Ran on")
     for point in points:
-        side = f"{point.side_px} x {point.side_px}"
+        side = f"{point.side_px} x {point.side_px}" + f" x {point.batch}" * (point.batch > 1)
         times = ["", ""]
         if point.median_ms is not None:
-            times = [f"{point.median_ms:.2f}", f"{point.median_ms * 1e6 / point.side_px**2:.1f}"]
+            times = [f"{point.median_ms:.2f}", f"{point.median_ms * 1e6 / point.pixels:.1f}"]
         growth = f"{point.growth:.2f}{' superlinear' * point.superlinear}" if point.growth else ""
         table.add_row(point.name, side, *times, growth, point.ran_on)
     return table

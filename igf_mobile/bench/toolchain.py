@@ -1,4 +1,4 @@
-"""What the toolchain itself costs: a whole export into an empty folder, its verification, and `igf --help`."""
+"""What the toolchain itself costs: a whole export into an empty folder, its verification, other sizes, `igf --help`."""
 
 import re
 import subprocess
@@ -14,6 +14,8 @@ from igf_mobile.errors import IgfError
 
 _PROGRAM = "from igf_mobile.cli import main; main()"
 _STARTS = 7
+_SIZES = (256, 1024, 2048)
+_OF_A_SIZE = ("--backend", "litert", "--backend", "executorch", "--scheme", "fp32")
 _STEP = re.compile(r"^\s*(?P<at>[0-9.]+) s\s+[0-9]+(?:/[0-9]+)?\s+(?P<what>\S.*)$")
 """A line of progress: the time since the start, how many, the step that begins."""
 
@@ -35,7 +37,7 @@ Run = Callable[[Sequence[str]], tuple[int, str, float]]
 def measure_toolchain(
     checkpoint: Path | None, tell: Callable[[str], None], run: Run | None = None
 ) -> list[Step]:
-    """Export, verify and start `igf`, each as a user does.
+    """Export, verify, export the float artifacts of other sizes and start `igf`, each as a user does.
 
     Raises:
         IgfError: a command ended with something else than 0 or 1, a gate that failed.
@@ -44,13 +46,19 @@ def measure_toolchain(
     chosen = ["--checkpoint", str(checkpoint)] if checkpoint else []
     found: list[Step] = []
     with tempfile.TemporaryDirectory() as scratch:
-        build = ["--build", str(Path(scratch) / "build")]
-        for command in ("export", "verify"):
+
+        def timed(command: str, *arguments: str) -> None:
             tell(f"igf {command}")
-            code, said, seconds = start([command, *build, *chosen])
+            name, *options = command.split()
+            code, said, seconds = start([name, *options, *arguments, *chosen])
             if code not in (0, 1):
                 raise IgfError(f"igf {command} ended with {code}: {(said.strip().splitlines() or ['?'])[-1]}")
-            found += [*steps(command, said, seconds), Step(command, "all", seconds)]
+            found.extend([*steps(command, said, seconds), Step(command, "all", seconds)])
+
+        for command in ("export", "verify"):
+            timed(command, "--build", str(Path(scratch) / "build"))
+        for size in _SIZES:
+            timed(f"export --size {size}", "--build", str(Path(scratch) / str(size)), *_OF_A_SIZE)
     tell("igf --help")
     found.append(Step("--help", "all", min(start(["--help"])[2] for _ in range(_STARTS))))
     return found

@@ -206,6 +206,13 @@ def test_artifacts_are_chosen_by_name(healthy_build: Path) -> None:
         artifact_specs(manifest, base, ["fake-w9"])
 
 
+def test_a_batch_of_torch_has_so_many_frames() -> None:
+    prepared = prepare(dataclasses.replace(SPEC, batch=3))
+    alpha, coefficients = prepared.load()()
+    assert (prepared.pixels, alpha.shape, coefficients.shape) == (3 * 64 * 64, (3, 1, 64, 64), (3, 4, 16, 16))
+    np.testing.assert_array_equal(alpha[0], alpha[2])
+
+
 def test_coefficients_are_applied_to_the_whole_frame(
     healthy_build: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
