@@ -76,17 +76,34 @@ def apply_coefficients(
     alpha = np.empty((height, width), guidance.dtype)
     rows, columns = _positions(coefficients.shape[0], height), _positions(coefficients.shape[1], width)
     pixels = np.ascontiguousarray(guidance).reshape(height, -1)
-    compute: Any = _float_rows
-    high, centre = 1.0, 0.0
-    if guidance.dtype == np.uint8:
-        compute, high, centre = _byte_rows, 255.0, CENTRE
-    planes = _planes(coefficients, high, centre)
+    compute = _compiled(guidance.dtype)
+    planes = _planes(coefficients, 255.0, CENTRE) if guidance.dtype == np.uint8 else _planes(coefficients)
     _share(
         lambda first, last: compute(planes, pixels, rows, columns, first, last, alpha),
         height,
         threads or numba.config.NUMBA_NUM_THREADS,  # type: ignore[attr-defined]
     )
     return alpha
+
+
+@lru_cache(maxsize=2)
+def _compiled(pixels: np.dtype[Any]) -> Any:
+    """The function for rows of uint8 or float32, called once on a thread of its own.
+
+    Where numba compiles, it keeps the frame of the call and so, for good, what all callers hold; and LiteRT does not
+    run while its output is held.
+    """
+    compute: Any = _byte_rows if pixels == np.uint8 else _float_rows
+    one = _positions(1, 1)
+    planes, guidance, alpha = (
+        np.zeros((1, 4, 2), np.float32),
+        np.zeros((1, 3), pixels),
+        np.empty((1, 1), pixels),
+    )
+    first_call = Thread(target=compute, args=(planes, guidance, one, one, 0, 1, alpha))
+    first_call.start()
+    first_call.join()
+    return compute
 
 
 def _share(compute: Callable[[int, int], None], rows: int, threads: int) -> None:
@@ -114,7 +131,7 @@ def _share(compute: Callable[[int, int], None], rows: int, threads: int) -> None
         other.join()
 
 
-def _planes(coefficients: FloatArray, high: float, centre: float) -> FloatArray:
+def _planes(coefficients: FloatArray, high: float = 1.0, centre: float = 0.0) -> FloatArray:
     """(h,w,4) -> (h,4,w+1), those of alpha * high = A * (I - centre) + offset; the last column is there twice."""
     h, w, _ = coefficients.shape
     planes = np.empty((h, 4, w + 1), np.float32)

@@ -1,5 +1,10 @@
 """The compiled kernel against PyTorch, for any sizes, both types of pixels and any number of threads."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -89,6 +94,27 @@ def test_one_steep_coefficient_does_not_spoil_the_other_rows() -> None:
     alpha, other = apply_coefficients(small, guidance), apply_coefficients(steep, guidance)
     assert np.array_equal(alpha[:60], other[:60]) and np.array_equal(alpha[90:], other[90:])
     assert np.abs(other - in_bytes(steep, guidance)).max() < 0.6
+
+
+HELD = """
+import weakref
+import numpy as np
+from igf_mobile.full_resolution import apply_coefficients
+class View(np.ndarray): pass
+coefficients = np.zeros((4, 4, 4), np.float32).view(View)
+seen = weakref.ref(coefficients)
+apply_coefficients(coefficients, np.zeros((8, 8, 3), np.uint8), 1)
+del coefficients
+print("gone" if seen() is None else "held")
+"""
+
+
+def test_nothing_is_held_when_it_was_compiled(tmp_path: Path) -> None:
+    """A view of a runtime's output, which does not run again while it is held."""
+    fresh = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    said = subprocess.run([sys.executable, "-c", HELD], env=fresh, capture_output=True, text=True, check=True)
+    assert said.stdout == "gone\n"
+    assert list(tmp_path.rglob("*.nbc"))  # it was
 
 
 @pytest.mark.parametrize("mutant", ["channels", "rows", "shift"])

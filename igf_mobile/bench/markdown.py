@@ -24,7 +24,7 @@ def table(run: BenchRun) -> str:
 def _line(run: BenchRun, row: Row, name: str) -> str:
     summary = row.summary
     if summary is None or row.pixels is None:
-        return f"| {name} | {row.ran_on} |{' |' * (len(_HEADER) - 2)}"
+        return f"| {name} | {' '.join(row.ran_on.split())} |{' |' * (len(_HEADER) - 2)}"
     multiple = run.multiple(row)
     grown = row.memory.peak_bytes - row.memory.base_bytes if row.memory else None
     cells = (
