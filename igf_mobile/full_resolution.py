@@ -234,15 +234,14 @@ def _float_row(
 @numba.njit(fastmath=True, cache=True, nogil=True)
 def _bits(row: FloatArray) -> int:
     """After the point, for everything that is computed of a row of coefficients (4,w+1) to fit 16 bits."""
+    red, green, blue, offset = row
     most = np.float32(1.0)
-    for i in range(row.shape[1] - 1):
-        slopes = np.float32(0.0)
-        for channel in range(3):
-            slope = row[channel, i]
-            slopes += abs(slope)
-            most = max(most, np.float32(256.0) * max(abs(slope), abs(row[channel, i + 1] - slope)))
-        offset = row[3, i]
-        most = max(most, abs(offset) + np.float32(CENTRE) * slopes, abs(row[3, i + 1] - offset))
+    for slope in (red, green, blue):
+        for i in range(len(slope) - 1):
+            most = max(most, np.float32(256.0) * max(abs(slope[i]), abs(slope[i + 1] - slope[i])))
+    for i in range(len(offset) - 1):
+        reach = abs(offset[i]) + np.float32(CENTRE) * (abs(red[i]) + abs(green[i]) + abs(blue[i]))
+        most = max(most, reach, abs(offset[i + 1] - offset[i]))
     return min(int(np.floor(np.log2(_LARGEST / most))), _MOST_BITS)
 
 
