@@ -1,6 +1,7 @@
 """Write the measured parts of README.md, the checkpoint's card and docs/strip.jpg again.
 
-    make export && igf bench --peers --compiled --output bench.json
+    make export && igf export --coefficients-only -b build-ab --backend litert
+    igf bench --peers --compiled --applied build-ab --output bench.json
     python docs/update.py --suite DIR --bench bench.json
 
 The table of artifacts also takes what these recorded in the build folder; a cell says which has not run:
