@@ -20,13 +20,15 @@ from igf_mobile.fixed_point import CENTRE, TRUNCATION, pixels_of_segment
 FloatArray = NDArray[np.float32]
 Int16Array = NDArray[np.int16]
 
+_LEAST_PIXELS = 1 << 18
+"""For each thread: fewer take no longer than a thread to start."""
 _PIECES = 4
 """Of the rows, for each thread: one that is held up leaves work to the others."""
 
 _LANES, _FEW_LANES = 32, 16
 """Pixels at once, and where no more than half of them are left of a segment."""
-_LARGEST = 32700.0
-"""Of a 16-bit number, with room for what rounding adds."""
+_LARGEST = 32690.0
+"""Of a 16-bit number, with room for what rounding adds: half a step, 64 with the most bits, and 5."""
 _FEWEST_BITS, _MOST_BITS = 3, 7
 """After the point of alpha in 0..255. Seven errors of half a unit and less stay below 0.6 of a step with three bits."""
 
@@ -56,13 +58,13 @@ def apply_coefficients(
     Args:
         coefficients: (h,w,4), A for red, green, blue, then B.
         guidance: (H,W,3), float32 in [0,1] or uint8 in 0..255, any size.
-        threads: None for as many as the processor has.
+        threads: at most so many; None for as many as the processor has.
 
     Returns:
         (H,W) of the guidance's type: float32 in [0,1], or uint8 in 0..255, at most one step from the nearest.
 
     Raises:
-        ValueError: other shapes or types, coefficients that are not finite.
+        ValueError: other shapes or types, coefficients that are not finite, less than one thread.
     """
     if coefficients.ndim != 3 or coefficients.shape[2] != 4 or min(coefficients.shape) < 1:
         raise ValueError(f"coefficients have shape {coefficients.shape}, not (h, w, 4)")
@@ -72,6 +74,9 @@ def apply_coefficients(
         raise ValueError(f"guidance is {guidance.dtype}, not float32 or uint8")
     if not np.isfinite(coefficients).all():
         raise ValueError(f"{np.sum(~np.isfinite(coefficients))} coefficients are not finite")
+    threads = numba.config.NUMBA_NUM_THREADS if threads is None else threads  # type: ignore[attr-defined]
+    if threads < 1:
+        raise ValueError(f"threads is {threads}, not at least 1")
     height, width = guidance.shape[:2]
     alpha = np.empty((height, width), guidance.dtype)
     rows, columns = _positions(coefficients.shape[0], height), _positions(coefficients.shape[1], width)
@@ -81,7 +86,7 @@ def apply_coefficients(
     _share(
         lambda first, last: compute(planes, pixels, rows, columns, first, last, alpha),
         height,
-        threads or numba.config.NUMBA_NUM_THREADS,  # type: ignore[attr-defined]
+        min(threads, max(1, height * width // _LEAST_PIXELS)),
     )
     return alpha
 

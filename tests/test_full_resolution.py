@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from igf_mobile import model
+from igf_mobile import full_resolution, model
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.full_resolution import apply_coefficients
 
@@ -94,6 +96,29 @@ def test_one_steep_coefficient_does_not_spoil_the_other_rows() -> None:
     alpha, other = apply_coefficients(small, guidance), apply_coefficients(steep, guidance)
     assert np.array_equal(alpha[:60], other[:60]) and np.array_equal(alpha[90:], other[90:])
     assert np.abs(other - in_bytes(steep, guidance)).max() < 0.6
+
+
+@pytest.mark.parametrize("guidance", [pixels(61, 40), pixels(61, 40).astype(np.float32) / 255.0])
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_share_the_rows(
+    guidance: NDArray[Any], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = coefficients(16, 16)
+    alone = apply_coefficients(small, guidance, 1)
+    seen: list[int] = []
+    thread = threading.Thread
+    monkeypatch.setattr(full_resolution, "Thread", lambda **of: seen.append(1) or thread(**of))
+    monkeypatch.setattr(full_resolution, "_LEAST_PIXELS", 1)
+    np.testing.assert_array_equal(apply_coefficients(small, guidance, threads), alone)
+    assert len(seen) == threads - 1
+
+
+def test_few_pixels_take_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    apply_coefficients(coefficients(16, 16), pixels(61, 40), 1)
+    monkeypatch.setattr(full_resolution, "Thread", None)
+    apply_coefficients(coefficients(16, 16), pixels(61, 40), 8)
+    with pytest.raises(ValueError, match="threads is 0, not at least 1"):
+        apply_coefficients(coefficients(16, 16), pixels(61, 40), 0)
 
 
 HELD = """
