@@ -70,6 +70,8 @@ def test_two_processes_learn_what_one_learns_from_both_batches(tmp_path: Path) -
     assert len(lines) == STEPS, "one process, and one alone, writes the log"
 
     config = config_for(tmp_path)
+    # As the processes; what ran before in this one may have left another number, with which the sums' order differs.
+    torch.set_num_threads(config.threads)
     alone = new_state(config)
     for step in range(STEPS):
         alone.generator_adam.zero_grad()
@@ -89,9 +91,8 @@ def test_two_processes_learn_what_one_learns_from_both_batches(tmp_path: Path) -
     start = dict(new_state(config).generator.named_parameters())
     moved = max(float((wanted[name] - start[name]).abs().max()) for name in wanted)
     for name, found in together.generator.named_parameters():
-        # Sums in another order; Adam's first steps turn tiny gradients of either sign into whole steps. 0.025 measured;
-        # a process that learns from its own batches alone is 0.32 off (median of the parameters).
-        assert float((found - wanted[name]).abs().mean()) <= 0.05 * moved, name
+        # Sums in another order; Adam's first steps turn tiny gradients of either sign into whole steps.
+        assert float((found - wanted[name]).abs().mean()) <= 0.02 * moved, name
 
 
 def test_no_two_processes_see_the_same_batch(tmp_path: Path) -> None:

@@ -11,17 +11,19 @@ def table(run: BenchRun) -> str:
     """A row per side on the first number of threads; of others, what is applied to a frame and what it is held to."""
     first, *others = run.settings.threads
     lines = [f"| {' | '.join(_HEADER)} |", "|---|" + "---:|" * (len(_HEADER) - 1)]
-    lines += [_line(run, row, row.name) for row in run.rows if row.threads == first]
-    if any(row.kind == "applied" for row in run.rows):
+    ratios = ratios_to(run, REFERENCE, first)
+    lines += [_line(run, row, row.name, ratios) for row in run.rows if row.threads == first]
+    for threads in others if any(row.kind == "applied" for row in run.rows) else ():
+        ratios = ratios_to(run, REFERENCE, threads)
         lines += [
-            _line(run, row, f"{row.name}, {row.threads} threads")
+            _line(run, row, f"{row.name}, {threads} threads", ratios)
             for row in run.rows
-            if row.threads in others and (row.kind == "applied" or row.name == REFERENCE)
+            if row.threads == threads and (row.kind == "applied" or row.name == REFERENCE)
         ]
     return "\n".join(lines)
 
 
-def _line(run: BenchRun, row: Row, name: str) -> str:
+def _line(run: BenchRun, row: Row, name: str, ratios: dict[str, str]) -> str:
     summary = row.summary
     if summary is None or row.pixels is None:
         return f"| {name} | {' '.join(row.ran_on.split())} |{' |' * (len(_HEADER) - 2)}"
@@ -32,7 +34,7 @@ def _line(run: BenchRun, row: Row, name: str) -> str:
         f"{summary.median_ms:.2f}",
         f"{summary.p90_ms:.2f}",
         f"{row.pixels / summary.median_ms / 1e3:.1f}",
-        ratios_to(run, REFERENCE, row.threads).get(row.name, "-"),
+        ratios.get(row.name, "-"),
         f"{multiple:.1f}" if multiple is not None else "-",
         f"{grown / 1e6:.0f}" if grown is not None else "-",
     )
