@@ -21,10 +21,10 @@ def parts(path: Path) -> dict[str, int]:
 
 
 def _tflite(path: Path) -> dict[str, int]:
-    from ai_edge_litert import schema_py_generated as schema
+    from igf_mobile.contents.tflite import model_of
 
     content = path.read_bytes()
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+    tree = model_of(content)
     constants = sum(0 if buffer.data is None else len(buffer.data) for buffer in tree.buffers)
     operators = sum(len(graph.operators) for graph in tree.subgraphs)
     return {"constants": constants, f"graph of {operators} operators": len(content) - constants}

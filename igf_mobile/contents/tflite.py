@@ -1,5 +1,6 @@
 """Convolutions of a .tflite, from the flatbuffer."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ def layers_of(content: bytes) -> list[Layer]:
     """Every convolution, in the order of execution.
 
     Raises:
-        ValueError: weights that are no constant, or of a type that this does not know.
+        ValueError: weights that are no constant, or of a type that this does not know; as `model_of`.
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+    tree = model_of(content)
     (graph,) = tree.subgraphs
     kinds = {
         schema.BuiltinOperator.CONV_2D: "CONV_2D",
@@ -36,6 +37,20 @@ def layers_of(content: bytes) -> list[Layer]:
         if kind is not None:
             found.append(_layer(tree, graph, operator, producer, f"operator {position} ({kind})"))
     return found
+
+
+def model_of(content: bytes) -> Any:
+    """A file's `ModelT`.
+
+    Raises:
+        ValueError: it is not whole.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    try:
+        return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+    except struct.error as error:
+        raise ValueError(f"it is not a whole .tflite: {error}") from error
 
 
 def builtin(tree: Any, operator: Any) -> int:
