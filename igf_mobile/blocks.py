@@ -1,9 +1,9 @@
-"""The generator as XNNPACK runs it fastest: full resolution only as the pictures' own bytes, in other shapes.
+"""The generator as XNNPACK runs it fastest: full resolution only as planes, whose rows are channels.
 
-The same function as `model.Generator`, and the same weights. A row of a picture (1,H,W,C) is a column of so many
-channels, (1,C W,H,1), or a row of four neighbours each, (1,4C,H,W/4), without a byte moved. Block means are a pooling
-over whole rows and a product; alpha = A * I + B has its coefficients upsampled first across, by a convolution to the 4
-phases of a block, and then down, by resizing pictures one pixel wide whose channels are whole rows.
+The same function as `model.Generator`, and the same weights. A picture is planes (1,C,H,W); for a runtime that has the
+channels last that is a picture of C x H pixels whose channels are whole rows. So block means are a pooling of rows,
+bilinear upsampling down is one of rows, and a sum over colours is a pooling of planes, 512 numbers at once and with no
+byte moved. What goes across, within a row, is a product with a constant matrix at the small size.
 """
 
 import copy
@@ -15,34 +15,37 @@ from torch.nn import functional as F
 from igf_mobile.hourglass import Hourglass
 from igf_mobile.matrix import Constant, Matrix
 from igf_mobile.model import Generator
-from igf_mobile.primitives import COEFFICIENT_STRIDE, sixth
+from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE, sixth
 
-PIXELS = 4
-"""Side of a block of coefficients."""
+_AT_ONCE = 16
+"""Pixels of a row whose means one product makes."""
 
-_AT_ONCE = 8
-"""Pixels whose alpha one product sums."""
-
-
-def to_rows(x: Tensor, pixels: int) -> Tensor:
-    """(1,H,W,C) -> (1,pixels * C,H,W/pixels); channel C i + c is channel c of the i-th pixel of so many."""
-    _, height, width, channels = x.shape
-    return x.reshape(1, height, width // pixels, pixels * channels).permute(0, 3, 1, 2)
+_PAIR = 2
+"""Drawn blocks of a row whose pixels one product makes: 16, as many as XNNPACK computes at once."""
 
 
-def from_rows(x: Tensor, channels: int) -> Tensor:
-    """(1,pixels * C,H,W/pixels) -> (1,H,W,C), the inverse of `to_rows`."""
-    return x.permute(0, 2, 3, 1).reshape(1, x.shape[2], -1, channels)
+def rows_as_channels(x: Tensor) -> Tensor:
+    """(1,C,H,W) -> (1,W,C,H). With the channels last no byte moves."""
+    return x.permute(0, 3, 1, 2)
 
 
-def upsampling_phases() -> Tensor:
-    """(4,3): for each of a block's 4 pixels across, what bilinear upsampling x4 takes of the 3 blocks around."""
-    weights = torch.zeros(COEFFICIENT_STRIDE, 3)
-    for phase in range(COEFFICIENT_STRIDE):
-        offset = (phase + 0.5) / COEFFICIENT_STRIDE - 0.5
-        weights[phase, 1] = 1.0 - abs(offset)
-        weights[phase, 2 if offset > 0.0 else 0] = abs(offset)
-    return weights
+def as_planes(x: Tensor) -> Tensor:
+    """(1,W,C,H) -> (1,C,H,W), the inverse of `rows_as_channels`."""
+    return x.permute(0, 2, 3, 1)
+
+
+def upsampled_down(x: Tensor, factor: int) -> Tensor:
+    """(1,C,h,W) -> (1,C,factor * h,W), bilinear."""
+    rows = rows_as_channels(x)
+    return as_planes(F.interpolate(rows, scale_factor=(1, factor), mode="bilinear", align_corners=False))
+
+
+def upsampling_taps(*factors: int) -> Tensor:
+    """(product of factors,3): what bilinear upsampling by each in turn takes of a number and its two neighbours."""
+    taps = torch.eye(3)[:, None]
+    for factor in factors:
+        taps = F.interpolate(taps, scale_factor=factor, mode="linear", align_corners=False)
+    return taps[:, 0].chunk(3, dim=1)[1].T
 
 
 class BlockMeans(nn.Module):
@@ -50,50 +53,77 @@ class BlockMeans(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        means = (torch.eye(4) / PIXELS).repeat(1, 1, PIXELS).reshape(4, PIXELS, 4)
-        self.image = Matrix(means[:, :, :3].flatten(1))
-        self.mask = Matrix(means[:, :, 3:].flatten(1))
+        side = COEFFICIENT_STRIDE
+        means = torch.eye(_AT_ONCE // side).repeat_interleave(side, dim=1) / side
+        self.image, self.mask = Matrix(means), Matrix(means)
         self.pairs = Matrix(torch.eye(4).repeat(1, 2) / 2.0)
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """(1,H,W,3), (1,H,W,1) -> (1,4,H/4,W/4) and (1,4,H/8,W/8), the mask's last."""
-        quarter = self.image(_mean_rows(guidance, PIXELS)) + self.mask(_mean_rows(weak_mask, PIXELS))
-        drawn: Tensor = self.pairs(_mean_rows(quarter.permute(0, 2, 3, 1), 2))
-        return quarter, drawn
+        """(1,3,H,W), (1,1,H,W) -> (1,4,H/4,W/4) and (1,4,H/8,W/8), the mask's last."""
+        parts = [_means(self.image, guidance), _means(self.mask, weak_mask)]
+        last = torch.cat(parts, dim=1).permute(0, 2, 3, 1)
+        _, height, width, _ = last.shape
+        rows = F.avg_pool2d(last.reshape(1, height, 1, 4 * width).permute(0, 3, 1, 2), (2, 1))
+        pairs = rows.permute(0, 2, 3, 1).reshape(1, height // 2, width // 2, 8).permute(0, 3, 1, 2)
+        return last.permute(0, 3, 1, 2), self.pairs(pairs)
 
 
-def _mean_rows(x: Tensor, side: int) -> Tensor:
-    """(1,H,W,C) -> (1,side * C,H/side,W/side): means of so many rows, and so many neighbours beside each other."""
-    rows = F.avg_pool2d(to_rows(x, x.shape[2]), (side, 1), stride=(side, 1))
-    return to_rows(from_rows(rows, x.shape[3]), side)
+def _means(across: Matrix, x: Tensor) -> Tensor:
+    """(1,C,H,W) -> (1,C,H/4,W/4)."""
+    side = COEFFICIENT_STRIDE
+    _, channels, height, width = x.shape
+    pixels = as_planes(F.avg_pool2d(rows_as_channels(x), (1, side))).reshape(1, channels, -1, _AT_ONCE)
+    means = as_planes(across(rows_as_channels(pixels)))
+    return means.reshape(1, channels, height // side, width // side)
 
 
 class BlockApply(nn.Module):
-    """alpha = A * I + B in [0,1]."""
+    """alpha = A * I + B in [0,1], from A and B as they are drawn, at an eighth of the resolution."""
 
     def __init__(self) -> None:
         super().__init__()
-        phases = upsampling_phases()
-        # of a block's phase p and channel c, from channel d of its neighbour j
-        each = torch.einsum("pj,cd->pcdj", phases, torch.eye(4))
-        self.slope = Constant(each[:, :3].reshape(3 * COEFFICIENT_STRIDE, 4, 1, 3))
-        # What `sixth` takes a sixth of.
-        self.offset = Constant(6.0 * each[:, 3].reshape(COEFFICIENT_STRIDE, 4, 1, 3))
-        self.sum = Matrix(6.0 * torch.eye(_AT_ONCE).repeat_interleave(3, dim=1))
+        factor = DRAWN_STRIDE // COEFFICIENT_STRIDE
+        quarter = torch.einsum("pj,cd->pcdj", upsampling_taps(factor), torch.eye(4))
+        self.quarter = Constant(quarter.reshape(4 * factor, 4, 1, 3))
+        # Of a pair's pixels, what they take of the pair and of the number on either side: two pairs of numbers.
+        taps = torch.zeros(_PAIR, DRAWN_STRIDE, 4)
+        for i in range(_PAIR):
+            taps[i, :, i : i + 3] = upsampling_taps(factor, COEFFICIENT_STRIDE)
+        pairs = taps.reshape(_PAIR * DRAWN_STRIDE, 1, 2, _PAIR).permute(0, 3, 1, 2)
+        # 6 times alpha, see `sixth`; and three times, because the mean of three colours' products is taken.
+        self.slope, self.offset = Constant(18.0 * pairs), Constant(6.0 * pairs)
 
-    def forward(self, coefficients: Tensor, guidance: Tensor) -> Tensor:
-        """(1,4,H/4,W/4), (1,H,W,3) -> (1,H,W,1)."""
-        last = coefficients.permute(0, 2, 3, 1)
-        bordered = torch.cat([last[:, :, :1], last, last[:, :, -1:]], dim=2).permute(0, 3, 1, 2)
-        product = from_rows(_upsampled_down(self.slope(bordered)), 3) * guidance
-        alpha = from_rows(self.sum(to_rows(product, _AT_ONCE)), 1)
-        return sixth(alpha + from_rows(_upsampled_down(self.offset(bordered)), 1))
+    def forward(self, drawn: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor]:
+        """(1,4,H/8,W/8), (1,3,H,W) -> alpha (1,1,H,W), coefficients (1,H/4,W/4,4)."""
+        bordered = _bordered(drawn)
+        slope, offset = torch.split(bordered.flatten(2), [3, 1], dim=1)
+        width = guidance.shape[3]
+        product = _full(self.slope, slope, width) * guidance
+        alpha6 = as_planes(F.avg_pool2d(rows_as_channels(product), (3, 1))) + _full(
+            self.offset, offset, width
+        )
+        return sixth(alpha6), self._coefficients(bordered)
+
+    def coefficients(self, drawn: Tensor) -> Tensor:
+        """(1,4,H/8,W/8) -> (1,H/4,W/4,4)."""
+        return self._coefficients(_bordered(drawn))
+
+    def _coefficients(self, bordered: Tensor) -> Tensor:
+        pairs: Tensor = self.quarter(bordered).permute(0, 2, 3, 1)
+        return pairs.reshape(1, pairs.shape[1], -1, 4)
 
 
-def _upsampled_down(x: Tensor) -> Tensor:
-    """(1,4C,h,w) -> (1,4C w,4h,1): phases across, which lie as they should, and bilinear down."""
-    column = to_rows(from_rows(x, x.shape[1]), x.shape[3])
-    return F.interpolate(column, scale_factor=(COEFFICIENT_STRIDE, 1), mode="bilinear", align_corners=False)
+def _bordered(drawn: Tensor) -> Tensor:
+    """(1,4,h,w) -> (1,4,2h,w+2): a quarter of the resolution down, an eighth across, each row's ends there twice."""
+    down = upsampled_down(drawn, DRAWN_STRIDE // COEFFICIENT_STRIDE)
+    return torch.cat([down[..., :1], down, down[..., -1:]], dim=3)
+
+
+def _full(across: Constant, bordered: Tensor, width: int) -> Tensor:
+    """Planes of `_bordered` (1,C,H/4 * (W/8+2)) -> (1,C,H,W)."""
+    pairs = bordered.reshape(1, -1, (width // DRAWN_STRIDE + 2) // _PAIR, _PAIR)
+    pixels = across(pairs.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    return upsampled_down(pixels.reshape(1, bordered.shape[1], -1, width), COEFFICIENT_STRIDE)
 
 
 def _with_weights(convolution: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> nn.Conv2d:
@@ -127,7 +157,7 @@ def for_xnnpack(hourglass: Hourglass) -> Hourglass:
 
 
 class BlockGenerator(nn.Module):
-    """(guidance, weak_mask) -> (alpha, coefficients), channels last at the edges.
+    """(guidance, weak_mask) -> (alpha, coefficients): planes but for the coefficients, whose channels are last.
 
     Args:
         folded: a generator without batch norms (`graph.fold_batch_norms`); its hourglass is changed.
@@ -141,16 +171,15 @@ class BlockGenerator(nn.Module):
         self.apply_coefficients = BlockApply()
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """(1,H,W,3), (1,H,W,1) -> (1,H,W,1), (1,H/4,W/4,4)."""
-        coefficients = self._coefficients(guidance, weak_mask)
-        return self.apply_coefficients(coefficients, guidance), coefficients.permute(0, 2, 3, 1)
+        """(1,3,H,W), (1,1,H,W) -> (1,1,H,W), (1,H/4,W/4,4)."""
+        alpha, coefficients = self.apply_coefficients(self._drawn(guidance, weak_mask), guidance)
+        return alpha, coefficients
 
     def coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
-        """(1,H,W,3), (1,H,W,1) -> (1,H/4,W/4,4)."""
-        return self._coefficients(guidance, weak_mask).permute(0, 2, 3, 1)
+        """(1,3,H,W), (1,1,H,W) -> (1,H/4,W/4,4)."""
+        return self.apply_coefficients.coefficients(self._drawn(guidance, weak_mask))
 
-    def _coefficients(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
-        """(1,H,W,3), (1,H,W,1) -> (1,4,H/4,W/4)."""
+    def _drawn(self, guidance: Tensor, weak_mask: Tensor) -> Tensor:
+        """(1,3,H,W), (1,1,H,W) -> (1,4,H/8,W/8)."""
         start = self.closed_form(*self.means(guidance, weak_mask))
-        coefficients: Tensor = self.correction(start, self.hourglass(start))
-        return coefficients
+        return self.correction.drawn(start, self.hourglass(start))

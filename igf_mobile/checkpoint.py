@@ -20,7 +20,7 @@ from igf_mobile.model import Generator
 DEFAULT_CHECKPOINT = Path(__file__).parent / "weights" / "igf-512.safetensors"
 """The checkpoint the package ships."""
 
-ARCHITECTURE = "igf-eighth-7"
+ARCHITECTURE = "igf-eighth-8"
 """Name of what `model.Generator` computes; to be changed whenever old weights would not fit it any more."""
 
 _METADATA_KEY = "igf_mobile"

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from igf_mobile.matrix import Matrix, pick, total
+from igf_mobile.matrix import Matrix, pick
 from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE, padded
 
 CELL = 8
@@ -30,13 +30,16 @@ _INVERSE_VARIANCE = 200.0
 
 _TINY = 1e-3
 
+_VOTES = 6.0 * 9.0
+"""What votes are multiplied by: their means over nine cells are 6 times their sums."""
+
 
 class Regressed(NamedTuple):
     """What `ColourRegression` finds."""
 
-    estimates: Tensor
-    """(B,2,h,w) in [0,1]: alpha, steepened by 2 around 1/2, the mask where no sample is near the colour; its support,
-    the weight of the samples near the colour, 1 from a whole cell's on."""
+    estimates6: Tensor
+    """(B,2,h,w) in [0,6], 6 times: alpha, steepened by 2 around 1/2, the mask where no sample is near the colour; its
+    support, the weight of the samples near the colour, 1 from a whole cell's on."""
     sides: Tensor
     """(B,8,h/4,w/4) of each cell: the masked colour, its share, the unmasked colour, its share, all in [0,1]."""
 
@@ -75,17 +78,16 @@ class ColourRegression(nn.Module):
         super().__init__()
         self.sides = Sides()
         eye, nothing = torch.eye(8), torch.zeros(1, 8)
-        # Of each cell two samples: a colour, its weight as a masked one, its weight as an unmasked one.
-        self.samples = Matrix(torch.cat([eye[:4], nothing, eye[4:7], nothing, eye[7:]]))
-        self.centre = Matrix(eye[:3] + eye[4:7])
-        self.colour = pick(range(3), of=5)
-        # 72 times a masked sample's weight, and 6 times either's: see `forward`.
-        self.shares = Matrix(torch.tensor([[0.0, 0.0, 0.0, 72.0, 0.0], [0.0, 0.0, 0.0, 6.0, 6.0]]))
-        # 1 + |q - k|^2 / sigma^2 = (-2 k, 1, 1, 1, 0) / sigma^2 . (q, q^2, mask) + (|k|^2 / sigma^2 + 1)
-        scale = _INVERSE_VARIANCE
-        factors = torch.cat([-2.0 * scale * torch.eye(3), torch.zeros(4, 3)])
-        self.factors = Matrix(factors, torch.tensor([0.0] * 3 + [scale] * 3 + [0.0]))
-        self.constant = total(3, scale=scale, plus=1.0)
+        # A colour; from a sample's share nothing is subtracted.
+        self.centre = Matrix(torch.cat([eye[:3] + eye[4:7], nothing]))
+        self.shares = pick([3], of=4)
+        # 1 + |q - k|^2 / sigma^2 = (-2 k, 3) / sigma^2 . (q, mean of q^2) + (|k|^2 / sigma^2 + 1), and all that times
+        # `unit`, because a vote is one over its square.
+        unit = _VOTES**-0.5
+        scale = _INVERSE_VARIANCE * unit
+        colour = torch.diag(torch.tensor([-2.0 * scale] * 3 + [0.0]))
+        self.factors = Matrix(colour, torch.tensor([0.0] * 3 + [3.0 * scale]))
+        self.constant = Matrix(torch.tensor([[scale] * 3 + [0.0]]), torch.tensor([unit]))
 
     def forward(self, quarter: Tensor, drawn: Tensor) -> Regressed:
         """Estimate at a quarter of the guidance's size, and average to an eighth.
@@ -98,24 +100,37 @@ class ColourRegression(nn.Module):
         """
         means, sides = self.sides(drawn)
         centre = self.centre(means)
-        samples = _rows(_neighbours(self.samples(sides)), 18)
+        samples = _rows(_neighbours(sides), 18)
         # Seen from the cell's mean colour: in float16 the difference of large squares would drown.
-        keys = self.colour(samples) - _rows(centre, 1)
+        keys = samples - _rows(centre, 1)
+        root_shares = torch.sqrt(_flat(self.shares(keys)))
         pixels, mask = torch.split(_pixels(quarter), [3, 1], dim=1)
-        pixels = pixels - centre.transpose(0, 1).reshape(1, 3, 1, -1)
-        queries = _by_cell(torch.cat([pixels, pixels * pixels, mask], dim=1))
+        pixels = pixels - centre[:, :3].transpose(0, 1).reshape(1, 3, 1, -1)
+        queries = _by_cell(torch.cat([pixels, _mean_of(pixels * pixels)], dim=1))
 
         distance = torch.bmm(_flat(self.factors(keys)), queries) + _flat(self.constant(keys * keys))
         # ExecuTorch's XNNPACK delegate takes no reciprocal.
         root = torch.rsqrt(distance)
-        nearness = root * root
-        votes = torch.bmm(_flat(self.shares(samples)).transpose(1, 2), nearness * nearness)
+        root_votes = root * root * root_shares
+        votes6 = _means_of_cells(root_votes * root_votes)
+        inside6, outside6 = torch.split(votes6, 1, dim=1)
+        support6 = inside6 + outside6
+        alpha = (inside6 + 6.0 * _TINY * _by_cell(mask)) / (support6 + 6.0 * _TINY)
+        # See `sixth`.
+        both6 = torch.cat([F.relu6(12.0 * alpha - 3.0), F.relu6(support6)], dim=1)
+        return Regressed(_averaged(both6, quarter.shape), sides)
 
-        inside72, support6 = torch.split(votes, 1, dim=1)
-        alpha12 = (inside72 + 72.0 * _TINY * queries[:, 6:]) / (support6 + 6.0 * _TINY)
-        # As `sixth`: alpha, steepened by 2 around 1/2, and its support, both between 0 and 6.
-        both = torch.cat([F.relu6(alpha12 - 3.0), F.relu6(support6)], dim=1) * (1.0 / 6.0)
-        return Regressed(_averaged(both, quarter.shape), sides)
+
+def _mean_of(x: Tensor) -> Tensor:
+    """(2,3,P,N) -> (2,1,P,N), over the colours."""
+    flat = x.reshape(2, 3, 1, -1).permute(0, 3, 1, 2)
+    return F.avg_pool2d(flat, (3, 1)).permute(0, 2, 3, 1).reshape(2, 1, x.shape[2], x.shape[3])
+
+
+def _means_of_cells(votes: Tensor) -> Tensor:
+    """(N,18,64) of nine cells' masked and unmasked samples -> (N,2,64)."""
+    cells = votes.reshape(votes.shape[0], 9, 1, -1).permute(0, 3, 1, 2)
+    return F.avg_pool2d(cells, (9, 1)).permute(0, 2, 3, 1).reshape(votes.shape[0], 2, -1)
 
 
 def _rows(cells: Tensor, rows: int) -> Tensor:

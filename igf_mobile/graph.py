@@ -60,10 +60,10 @@ def _fold_joined(joined: JoinedConv, norm: nn.BatchNorm2d) -> None:
 
 
 class ExportGraph(nn.Module):
-    """(guidance, weak_mask) -> (alpha, coefficients), all in one layout.
+    """(guidance, weak_mask) -> (alpha, coefficients), pictures as planes.
 
-    "NCHW" is the generator as it is written, for Core ML; "NHWC" its block form, for XNNPACK. With `coefficients_only`
-    it ends at the coefficients.
+    With coefficients in "NCHW" it is the generator as it is written, for Core ML; in "NHWC", as who applies them reads
+    them, its block form for XNNPACK. With `coefficients_only` it ends there.
     """
 
     def __init__(self, model: Generator, layout: Layout = "NCHW", coefficients_only: bool = False) -> None:
@@ -74,7 +74,7 @@ class ExportGraph(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, guidance: Tensor, weak_mask: Tensor) -> tuple[Tensor, ...]:
-        """NCHW: (1,3,H,W), (1,1,H,W) -> (1,1,H,W), (1,4,H/4,W/4). NHWC: the same, permuted."""
+        """(1,3,H,W), (1,1,H,W) -> (1,1,H,W), (1,4,H/4,W/4) or (1,H/4,W/4,4)."""
         if self.coefficients_only:
             return (self.model.coefficients(guidance, weak_mask),)
         alpha, coefficients = self.model(guidance, weak_mask)

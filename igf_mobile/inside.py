@@ -49,7 +49,7 @@ class Inside:
         return sentences
 
     def _expected_in(self, record: ArtifactRecord) -> list[Expected]:
-        layout, layers = record.inputs[0].layout, record.recipe.wanted if record.recipe else None
+        layout, layers = record.outputs[-1].layout, record.recipe.wanted if record.recipe else None
         network = self._calibration.network(record.scheme, layers) if self._calibration else self._model
         key = (layout, weights_sha256(network))
         if key not in self._expected:

@@ -204,6 +204,7 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "transpose": lambda x, perm: x.permute(_ints(perm)),
     "pixel_shuffle": lambda x, upscale_factor: F.pixel_shuffle(x, int(upscale_factor)),
     "pixel_unshuffle": lambda x, downscale_factor: F.pixel_unshuffle(x, int(downscale_factor)),
+    "sqrt": lambda x: torch.sqrt(x),
     "rsqrt": lambda x, epsilon=1e-12: torch.rsqrt(x + float(epsilon)),
     "cast": _cast,
     "quantize": _quantize,

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from igf_mobile.hourglass import Hourglass
-from igf_mobile.matrix import Matrix, pick, total
 from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE, channel_sum, upsample
 from igf_mobile.refit import Refit
 from igf_mobile.start import ClosedForm, Start, block_means
@@ -76,13 +75,8 @@ class _ReturningClamp(torch.autograd.Function):
 class Correction(nn.Module):
     """From the start and what the hourglass says to coefficients. It has no parameters.
 
-    The base of the forms below.
+    The base of the forms below. What runtimes compute as planes is written for flat ones, (B,C,h*w).
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        # 6 times what it is, see `primitives.sixth`.
-        self.draw = pick([0], of=4, scale=6.0)
 
     def clamped6(self, x: Tensor) -> Tensor:
         """Clamp to [0,6]; in training saturated pixels may return."""
@@ -95,19 +89,13 @@ class Correction(nn.Module):
         """Clamp a sixth of it to [0,1], as `primitives.sixth`."""
         return self.clamped6(x) * (1.0 / 6.0)
 
-    def drawn6(self, start: Start, corrections: Tensor) -> Tensor:
-        """(B,1,h,w) 6 times alpha as the network draws it, not yet clamped: the start's, corrected."""
-        corrected: Tensor = start.alpha6 + self.draw(corrections)
-        return corrected
-
-    def forward(self, start: Start, corrections: Tensor) -> Tensor:
-        """Corrections (B,4,h,w) -> A and B (B,4,2h,2w)."""
+    def drawn(self, start: Start, corrections: Tensor) -> Tensor:
+        """Corrections (B,4,h,w) -> A and B of the drawn blocks (B,4,h,w)."""
         raise NotImplementedError
 
-
-def _quarter(drawn: Tensor) -> Tensor:
-    """Coefficients (B,4,h,w) at the drawn resolution -> (B,4,2h,2w), a quarter of the image's."""
-    return upsample(drawn, DRAWN_STRIDE // COEFFICIENT_STRIDE)
+    def forward(self, start: Start, corrections: Tensor) -> Tensor:
+        """Corrections (B,4,h,w) -> A and B (B,4,2h,2w), at a quarter of the image's resolution."""
+        return upsample(self.drawn(start, corrections), DRAWN_STRIDE // COEFFICIENT_STRIDE)
 
 
 class RefitCorrection(Correction):
@@ -117,25 +105,32 @@ class RefitCorrection(Correction):
     the fit's, times a gain; B = alpha - A * (block mean of I) is the paper's offset.
     """
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.refit = Refit()
-        self.trust = pick([1], of=4, plus=_TRUST)
-        steep = STEEPNESS * torch.tensor([1.0, 1.0, 1.0, 0.0])
-        self.gains = Matrix(torch.outer(steep, torch.eye(4)[2]), steep)
-        self.late = pick([3], of=4, scale=6.0, plus=6.0 * (0.5 - 0.5 * STEEPNESS))
-        self.fitted6, self.product = total(4, scale=6.0), total(4)
-        self.offset = Matrix(torch.eye(4)[:, 3:])
+        # Of the corrections: to alpha, 6 times (see `primitives.sixth`); the trust in the fit; the gain of the slope, a
+        # sixth of it, because the fit's is 6 times as steep; to alpha after the fit, 6 times.
+        scale = torch.tensor([6.0, 1.0, STEEPNESS / 6.0, 6.0])
+        shift = torch.tensor([0.0, _TRUST, STEEPNESS / 6.0, 6.0 * (0.5 - 0.5 * STEEPNESS)])
+        self.register_buffer("scale", scale[:, None], persistent=False)
+        self.register_buffer("shift", shift[:, None], persistent=False)
 
-    def forward(self, start: Start, corrections: Tensor) -> Tensor:
+    def drawn(self, start: Start, corrections: Tensor) -> Tensor:
         """As `Correction`."""
-        drawn6 = self.clamped6(self.drawn6(start, corrections))
-        fit = self.refit(drawn6, start.image)
-        mixed6 = drawn6 + self.trust(corrections) * (self.fitted6(fit * start.image) - drawn6)
-        alpha = self.unit(STEEPNESS * mixed6 + self.late(corrections))
-        slope = self.gains(corrections) * fit
-        offset = alpha - self.product(slope * start.image)
-        return _quarter(slope + self.offset(offset))
+        grid = (len(corrections), -1, *corrections.shape[2:])
+        scaled = corrections.flatten(2) * self.scale + self.shift
+        draw6, trust, gain, late6 = torch.split(scaled, 1, dim=1)
+        image, _ = torch.split(start.image.flatten(2), [3, 1], dim=1)
+        drawn6 = self.clamped6(start.alpha6.flatten(2) + draw6)
+        fit6 = self.refit(drawn6.reshape(grid), start.image).flatten(2)
+        slope6, offset6 = torch.split(fit6, [3, 1], dim=1)
+        product6 = channel_sum(slope6 * image)
+        mixed6 = drawn6 + trust * (product6 + offset6 - drawn6)
+        alpha = self.unit(STEEPNESS * mixed6 + late6)
+        return torch.cat([gain * slope6, alpha - gain * product6], dim=1).reshape(grid)
 
 
 class DirectCorrection(Correction):
@@ -145,25 +140,22 @@ class DirectCorrection(Correction):
     nothing of the image's detail passes. The three outputs for the refit are predicted and thrown away.
     """
 
-    def forward(self, start: Start, corrections: Tensor) -> Tensor:
+    def drawn(self, start: Start, corrections: Tensor) -> Tensor:
         """As `Correction`."""
-        alpha = self.unit(self.drawn6(start, corrections))
-        return _quarter(torch.cat([torch.zeros_like(start.image[:, :3]), alpha], dim=1))
+        alpha = self.unit(start.alpha6 + 6.0 * corrections[:, :1])
+        return torch.cat([torch.zeros_like(start.image[:, :3]), alpha], dim=1)
 
 
 class PredictedCorrection(Correction):
     """Coefficients as in the paper: the network's outputs are A itself, and alpha; no refit. For ablation."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.slope, self.sum = pick(range(1, 4), of=4, scale=16.0), total(3)
-
-    def forward(self, start: Start, corrections: Tensor) -> Tensor:
+    def drawn(self, start: Start, corrections: Tensor) -> Tensor:
         """As `Correction`."""
-        alpha = self.unit(self.drawn6(start, corrections))
+        draw, slope = torch.split(corrections, [1, 3], dim=1)
+        alpha = self.unit(start.alpha6 + 6.0 * draw)
         # A block that is wholly inside or outside passes no texture on; A is about four times alpha's corrections.
-        slope = alpha * (1.0 - alpha) * self.slope(corrections)
-        return _quarter(torch.cat([slope, alpha - self.sum(slope * start.image[:, :3])], dim=1))
+        slope = alpha * (1.0 - alpha) * 16.0 * slope
+        return torch.cat([slope, alpha - channel_sum(slope * start.image[:, :3])], dim=1)
 
 
 FORMS: dict[str, type[Correction]] = {

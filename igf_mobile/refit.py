@@ -10,8 +10,8 @@ photographs this A, and the fit of alpha, take a quarter off the squared error a
 checkpoint 0.3.0, which drew A itself, without any training (the model card has both after training).
 
 Means are over a grid of cells of 16 pixels and windows of 5 x 5 cells, products are of the drawn blocks of 8 x 8. The
-3 x 3 system is solved by two steps of conjugate gradients, in a luma-chroma basis in which they are nearly exact:
-no division by a determinant, which float16 could not hold.
+3 x 3 system is solved by elimination, in a luma-chroma basis that fills float16, with no pivot below the ridge: no
+determinant, which float16 could not hold.
 """
 
 import torch
@@ -45,17 +45,11 @@ _TRAINING_RIDGE = 0.3
 _SQUARES_KEPT = 1.0 - 2.0**-10
 """Of a mean's square, taken from the mean of squares: what is left exceeds float16's error in their difference."""
 
-_LEAST_CURVATURE = 0.004
-"""Another ridge, along the directions taken: in float16 a flat window's curvature may come out as nothing or less."""
-
-_TINY = 1e-4
-"""A normal number in float16."""
-
 _PAIRS = tuple((i, j) for i in range(3) for j in range(i, 4))
 """Of the basis, whose products' means are needed: colours with colours and with alpha."""
 
-_COVARIANCES = (*((i, j) for i in range(3) for j in range(3)), *((i, 3) for i in range(3)))
-"""Of colours, three rows of three, then of each with alpha."""
+_COVARIANCES = tuple((i, j) for i in range(3) for j in range(4))
+"""Three rows: of a colour with each colour, then with alpha."""
 
 
 class Refit(nn.Module):
@@ -75,8 +69,8 @@ class Refit(nn.Module):
         self.first = Matrix(kept[:, None] * basis[first], kept * centre[first])
         self.second = Matrix(basis[second], centre[second])
 
-        self.colours = Matrix(basis[:3, :3].T / basis[3, 3])
-        self.colour_means, self.alpha_mean = pick(range(3), of=4), pick([3], of=4)
+        self.colours = Matrix(6.0 * basis[:3, :3].T / basis[3, 3])
+        self.colour_means, self.alpha6_mean = pick(range(3), of=4), pick([3], of=4, scale=6.0)
         self.along = total(3)
         # alpha where the image has 1
         self.alpha = Matrix(raw[:, 3:] / 6.0, -raw[3])
@@ -90,11 +84,11 @@ class Refit(nn.Module):
             image_lr: (B,4,h,w) block means of the guidance, [0,1], then 1; h and w divisible by 2.
 
         Returns:
-            (B,4,h,w) A, then B, bilinear between cells.
+            (B,4,h,w) 6 times A, then B, bilinear between cells.
         """
         products, means = torch.split(self._moments(alpha6_lr, image_lr), [len(_PAIRS), 4], dim=1)
-        slope = self.colours(self.solver(*self._covariances(products, means)))
-        offset = self.alpha_mean(means) - self.along(slope * self.colour_means(means))
+        slope = self.colours(self.solver(self._systems(products, means)))
+        offset = self.alpha6_mean(means) - self.along(slope * self.colour_means(means))
         return upsample(torch.cat([slope, offset], dim=1), _CELL)
 
     def _moments(self, alpha6_lr: Tensor, image_lr: Tensor) -> Tensor:
@@ -102,13 +96,13 @@ class Refit(nn.Module):
         both = image_lr + self.alpha(alpha6_lr)
         grid = F.avg_pool2d(self.left(both) * self.right(both), _CELL)
         reach = _WINDOW // 2
-        return F.avg_pool2d(grid, _WINDOW, stride=1, padding=reach, count_include_pad=False)
+        down = F.avg_pool2d(grid, (_WINDOW, 1), stride=1, padding=(reach, 0), count_include_pad=False)
+        return F.avg_pool2d(down, (1, _WINDOW), stride=1, padding=(0, reach), count_include_pad=False)
 
-    def _covariances(self, products: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the basis's colours (B,9,h/2,w/2), row by row, and of each with alpha (B,3,h/2,w/2)."""
-        covariances = self.products(products) - self.first(means) * self.second(means)
-        square, target = torch.split(covariances, [9, 3], dim=1)
-        return square, target
+    def _systems(self, products: Tensor, means: Tensor) -> Tensor:
+        """(B,12,h/2,w/2): `_COVARIANCES`, with the ridge."""
+        systems: Tensor = self.products(products) - self.first(means) * self.second(means)
+        return systems
 
 
 def _products() -> tuple[Tensor, Tensor]:
@@ -119,60 +113,41 @@ def _products() -> tuple[Tensor, Tensor]:
     return rows, torch.tensor([_RIDGE[i] if i == j else 0.0 for i, j in _COVARIANCES])
 
 
-class Step(nn.Module):
-    """The line search of one step of conjugate gradients. Sums over channels come out in each of three."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.unit = total(3, 3, plus=_TINY)
-        self.spread = Matrix(torch.eye(3).repeat(3, 1))
-        self.gather = Matrix(torch.eye(3).repeat_interleave(3, dim=1))
-        self.curvature, self.length = total(3, 3), total(3, 3)
-
-    def forward(
-        self, square: Tensor, direction: Tensor, residual: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Matrices (B,9,h,w), vectors (B,3,h,w) -> the unit direction, its image, its curvature, how far to go."""
-        direction = direction * torch.rsqrt(self.unit(direction * direction))
-        image = self.gather(square * self.spread(direction))
-        curvature = F.relu(self.curvature(direction * image)) + _LEAST_CURVATURE
-        return direction, image, curvature, self.length(direction * residual) / curvature
-
-
 class Solver(nn.Module):
-    """Two steps of conjugate gradients, from 0, for a symmetric system in each pixel."""
+    """Gauss-Jordan elimination in each pixel, without exchange of rows: the matrix is a covariance and the ridge."""
 
     def __init__(self) -> None:
         super().__init__()
-        # Constants of its own for each: what runs in a file is compared with what is here one by one.
-        self.first, self.second = Step(), Step()
-        self.conjugate = total(3, 3)
+        for k in range(3):
+            self.register_buffer(f"unit_{k}", torch.eye(3)[k][:, None, None].clone(), persistent=False)
 
-    def forward(self, square: Tensor, target: Tensor) -> Tensor:
-        """Matrices (B,9,h,w), vectors (B,3,h,w) -> (B,3,h,w)."""
+    def forward(self, systems: Tensor) -> Tensor:
+        """Three rows of a matrix and the right side (B,12,h,w) -> solutions (B,3,h,w)."""
+        batch, _, height, width = systems.shape
+        rows = systems.flatten(2).reshape(batch, 3, 4, -1)
         if not self.training:
-            return self._steps(square, target)
-        # The exact solution is linear in the target and its gradient bounded; that of the steps, along unit vectors,
-        # is not.
-        smooth = _solved(square, target, _TRAINING_RIDGE)
+            return self._eliminated(rows).reshape(batch, 3, height, width)
+        # What follows has a bounded gradient with the larger ridge, which flat windows need.
+        smooth = _solved(rows, _TRAINING_RIDGE)
         with torch.no_grad():
-            rest = self._steps(square, target) - smooth
-        return smooth + rest
+            rest = self._eliminated(rows) - smooth
+        return (smooth + rest).reshape(batch, 3, height, width)
 
-    def _steps(self, square: Tensor, target: Tensor) -> Tensor:
-        direction, image, curvature, length = self.first(square, target, target)
-        solution: Tensor = length * direction
-        residual = target - length * image
-        conjugate = residual - self.conjugate(residual * image) / curvature * direction
-        direction, _, _, length = self.second(square, conjugate, residual)
-        solution = solution + length * direction
-        return solution
+    def _eliminated(self, rows: Tensor) -> Tensor:
+        """(B,3,4,N) -> (B,3,1,N)."""
+        for k in range(3):
+            row = rows[:, k : k + 1]
+            # In exact arithmetic no pivot is less; in float16 a window of two colours may have nothing left.
+            row = row / row[:, :, k : k + 1].clamp(min=_RIDGE[k])
+            # Of its own, one is kept.
+            rows = rows - (rows[:, :, k : k + 1] - self.get_buffer(f"unit_{k}")) * row
+        return rows[:, :, 3:]
 
 
-def _solved(square: Tensor, target: Tensor, ridge: float) -> Tensor:
-    """Solutions (B,3,h,w) of the systems (B,9,h,w) + ridge for (B,3,h,w)."""
-    batch, _, height, width = square.shape
-    matrices = square.permute(0, 2, 3, 1).reshape(batch, height, width, 3, 3)
-    matrices = matrices + ridge * torch.eye(3, dtype=square.dtype, device=square.device)
-    solution: Tensor = torch.linalg.solve(matrices, target.permute(0, 2, 3, 1)[..., None])
-    return solution[..., 0].permute(0, 3, 1, 2)
+def _solved(rows: Tensor, ridge: float) -> Tensor:
+    """Solutions (B,3,1,N) of the systems (B,3,4,N), with a ridge added."""
+    matrices, targets = torch.split(rows.permute(0, 3, 1, 2), [3, 1], dim=3)
+    solution: Tensor = torch.linalg.solve(
+        matrices + ridge * torch.eye(3, dtype=rows.dtype, device=rows.device), targets
+    )
+    return solution.permute(0, 2, 3, 1)

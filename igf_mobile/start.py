@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from igf_mobile.colour_regression import ColourRegression
-from igf_mobile.matrix import Matrix, pick
+from igf_mobile.matrix import Matrix
 from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE
 
 ESTIMATES = 2
@@ -46,7 +46,6 @@ class ClosedForm(nn.Module):
         self.regression = ColourRegression()
         one = torch.eye(4)[3]
         self.image = Matrix(torch.eye(4) - torch.diag(one), one)
-        self.alpha6 = pick([0], of=ESTIMATES, scale=6.0)
 
     def forward(self, quarter: Tensor, drawn: Tensor) -> Start:
         """Estimate.
@@ -56,6 +55,10 @@ class ClosedForm(nn.Module):
                 32.
             drawn: (B,4,H/8,W/8) the same of blocks twice as wide.
         """
-        estimates, sides = self.regression(quarter, drawn)
+        estimates6, sides = self.regression(quarter, drawn)
+        alpha6, _ = torch.split(estimates6.flatten(2), 1, dim=1)
+        estimates = estimates6 * (1.0 / 6.0)
         colours, _ = torch.split(sides, [COLOURS, 1], dim=1)
-        return Start(quarter, self.image(drawn), self.alpha6(estimates), estimates, colours)
+        return Start(
+            quarter, self.image(drawn), alpha6.reshape(-1, 1, *estimates.shape[2:]), estimates, colours
+        )

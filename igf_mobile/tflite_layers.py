@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from igf_mobile.contents.layers import Layer
-from igf_mobile.contents.tflite import builtin, layers_of
+from igf_mobile.contents.tflite import builtin, layers_of, model_of
 from igf_mobile.layers import identify, is_layer, surrounded
 from igf_mobile.recipes import FLOAT, STATIC, WEIGHTS
 
@@ -33,7 +33,7 @@ def read_operators(content: bytes) -> list[Operator]:
     """The operators of a flatbuffer, in its order."""
     from ai_edge_litert import schema_py_generated as schema
 
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+    tree = model_of(content)
     (graph,) = tree.subgraphs
     kinds = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
     made_by: dict[int, int] = {}

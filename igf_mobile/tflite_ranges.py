@@ -73,15 +73,15 @@ def _run(content: bytes) -> tuple[dict[str, FloatArray], FloatArray, FloatArray]
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     interpreter.allocate_tensors()
-    details = sorted(interpreter.get_input_details(), key=lambda entry: -int(entry["shape"][3]))
-    _, height, width, _ = details[0]["shape"]
+    details = sorted(interpreter.get_input_details(), key=lambda entry: -int(entry["shape"][1]))
+    _, _, height, width = details[0]["shape"]
     random = np.random.default_rng(0)
     # Cells larger than the network's coarsest pixels: finer noise would average out on the way.
     cells = random.random((4, height // 32, width // 32), np.float32).repeat(32, 1).repeat(32, 2)
     noisy = 0.8 * cells + 0.2 * random.random((4, height, width), np.float32)
     guidance, weak_mask = noisy[None, :3], (noisy[None, 3:] > 0.5).astype(np.float32)
     for entry, tensor in zip(details, (guidance, weak_mask), strict=True):
-        interpreter.set_tensor(entry["index"], np.ascontiguousarray(tensor.transpose(0, 2, 3, 1)))
+        interpreter.set_tensor(entry["index"], np.ascontiguousarray(tensor))
     interpreter.invoke()
     written = {int(i) for node in interpreter._get_ops_details() for i in node["outputs"]}
     values = {

@@ -157,7 +157,7 @@ HEAD = "hourglass.head.parts.1.weight"
         (lambda t, i: t.update({HEAD: t[HEAD].half()}), (HEAD, "float16", "float32")),
         (lambda t, i: t[HEAD].view(-1)[3].fill_(float("nan")), (HEAD, "NaN")),
         (lambda t, i: t[HEAD].view(-1)[3].fill_(float("-inf")), (HEAD, "infinity")),
-        (lambda t, i: i.update(architecture="other-9"), ("other-9", "igf-eighth-7")),
+        (lambda t, i: i.update(architecture="other-9"), ("other-9", "igf-eighth-8")),
         (lambda t, i: i.update(width=2), ("(",)),
         (lambda t, i: i.update(width=0), ("width 0",)),
         (lambda t, i: i.update(width=10**9), ("width 1000000000",)),

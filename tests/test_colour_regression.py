@@ -42,7 +42,7 @@ def regressed(image: torch.Tensor, mask: torch.Tensor) -> Regressed:
 def regress(image: FloatArray, mask: FloatArray) -> dict[str, FloatArray]:
     """Part -> (h/2,w/2)."""
     found = regressed(torch.from_numpy(image[None].copy()), torch.from_numpy(mask[None, None].copy()))
-    return dict(zip(PARTS, found.estimates[0].numpy(), strict=True))
+    return dict(zip(PARTS, found.estimates6[0].numpy() / 6.0, strict=True))
 
 
 def halved(x: Array) -> Array:
@@ -159,7 +159,7 @@ def test_a_batch_is_its_samples(photographs: Callable[..., Pairs]) -> None:
     )
     for index, pair in enumerate(pairs):
         alone = regress(*pair)
-        for name, values in zip(PARTS, together.estimates[index].numpy(), strict=True):
+        for name, values in zip(PARTS, together.estimates6[index].numpy() / 6.0, strict=True):
             np.testing.assert_allclose(values, alone[name], atol=1e-6, rtol=0.0)
 
 
@@ -169,7 +169,7 @@ def test_ranges(seed: int, soft: bool) -> None:
     generator = torch.Generator().manual_seed(seed)
     mask = torch.rand(1, 1, 16, 8, generator=generator)
     found = regressed(torch.rand(1, 3, 16, 8, generator=generator), mask if soft else mask.round())
-    assert found.estimates.shape == (1, 2, 8, 4)
-    for values in found:
+    assert found.estimates6.shape == (1, 2, 8, 4)
+    for values in (found.estimates6 / 6.0, found.sides):
         assert values.min() >= 0.0
         assert values.max() <= 1.0 + 1e-6

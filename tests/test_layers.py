@@ -20,7 +20,7 @@ def test_the_convolutions_of_the_network(trained_like: Generator) -> None:
     for layout in ("NCHW", "NHWC"):
         weights = layer_weights(trained_like, layout)
         assert [name for name in weights if is_layer(name)] == names
-    assert len(weights) == 65  # three means, three of alpha = A * I + B, and 39 constant matrices
+    assert len(weights) == 44  # three means, three of alpha = A * I + B, and 18 constant matrices
 
 
 def test_layers_are_told_after_rounding_in_any_order(trained_like: Generator) -> None:

@@ -38,6 +38,7 @@ CASES: list[tuple[str, dict[str, Any], Any]] = [
     ("clip", {"x": X, "alpha": np.float32(0), "beta": np.float32(1)}, X.clamp(0, 1)),
     ("identity", {"x": X}, X),
     ("cast", {"x": X, "dtype": "fp32"}, X),
+    ("sqrt", {"x": Y}, Y**0.5),
     ("rsqrt", {"x": Y, "epsilon": np.float32(0)}, Y**-0.5),
     ("matmul", {"x": X, "y": Y, "transpose_y": True}, torch.einsum("abij,abkj->abik", X, Y)),
     ("matmul", {"x": X, "y": Y, "transpose_x": np.bool_(True)}, torch.einsum("abji,abjk->abik", X, Y)),

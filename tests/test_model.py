@@ -134,7 +134,7 @@ def test_at_init_the_matte_is_the_refitted_start(photographs: Callable[..., Pair
     with torch.no_grad():
         start = ClosedForm()(*block_means(guidance, mask))
         drawn = start.estimates[:, 0:1]
-        fit = Refit().eval()(6.0 * drawn, start.image)
+        fit = Refit().eval()(6.0 * drawn, start.image) / 6.0
         alpha, coefficients = Generator().eval()(guidance, mask)
     slope = STEEPNESS * fit[:, :3]
     image = nn.functional.avg_pool2d(guidance, 8)

@@ -15,8 +15,8 @@ from igf_mobile.refit import Refit
 Pairs = list[tuple[np.ndarray, np.ndarray]]
 SIZE = (16, 24)
 
-# Of the fitted alpha, measured 3e-5 at most: the same two steps in float64.
-STEPS_LIMIT = 2e-4
+# Of the fitted alpha, from its evaluation in float64; measured 3.2e-6 at most.
+LIMIT = 1.5e-5
 
 
 def inputs(photographs: Callable[..., Pairs], index: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -25,30 +25,26 @@ def inputs(photographs: Callable[..., Pairs], index: int = 0) -> tuple[torch.Ten
     return F.avg_pool2d(F.avg_pool2d(mask, 13, 1, 6), 8), F.avg_pool2d(guidance, 8)
 
 
+def fit_of(alpha: torch.Tensor, image: torch.Tensor, module: Refit | None = None) -> torch.Tensor:
+    """(1,1,h,w), (1,3,h,w) -> A and B (1,4,h,w)."""
+    fit: torch.Tensor = (module or Refit().eval())(6.0 * alpha, with_one(image)) / 6.0
+    return fit
+
+
 def fitted(fit: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
     """(1,4,h,w) A and B -> alpha (1,1,h,w)."""
     return (fit[:, :3] * image).sum(dim=1, keepdim=True) + fit[:, 3:]
 
 
-def two_steps(square: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Of conjugate gradients from 0, as a textbook has them, with the damping of the refit."""
-
-    def unit(x: np.ndarray) -> np.ndarray:
-        return np.asarray(x / np.sqrt(x @ x + refit._TINY))
-
-    x, residual = np.zeros(3), target
-    direction = unit(target)
-    for _ in range(2):
-        image = square @ direction
-        curvature = direction @ image + refit._LEAST_CURVATURE
-        x = x + (direction @ residual) / curvature * direction
-        residual = residual - (direction @ residual) / curvature * image
-        direction = unit(residual - (residual @ image) / curvature * direction)
-    return x
+def one_step(square: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Of conjugate gradients, from 0."""
+    return np.asarray(target * (target @ target) / (target @ square @ target + 1e-9))
 
 
 def regression(
-    alpha: torch.Tensor, image: torch.Tensor, solve: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    alpha: torch.Tensor,
+    image: torch.Tensor,
+    solve: Callable[[np.ndarray, np.ndarray], np.ndarray] = np.linalg.solve,
 ) -> np.ndarray:
     """Fitted alpha (h,w) in float64: normal equations of the window around each cell, A and B bilinear between."""
     alpha_lr = alpha.numpy().reshape(SIZE).astype(np.float64)
@@ -83,46 +79,46 @@ def differences(found: torch.Tensor, wanted: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_equals_a_slow_evaluation_in_float64(index: int, photographs: Callable[..., Pairs]) -> None:
     alpha, image = inputs(photographs, index)
-    found = fitted(Refit().eval()(6.0 * alpha, with_one(image)), image)
-    assert differences(found, regression(alpha, image, two_steps)).max() <= STEPS_LIMIT
+    found = fitted(fit_of(alpha, image), image)
+    assert differences(found, regression(alpha, image)).max() <= LIMIT
 
 
 def test_the_limits_catch_mutants(photographs: Callable[..., Pairs]) -> None:
     alpha, image = inputs(photographs)
-    wanted = regression(alpha, image, two_steps)
+    wanted = regression(alpha, image)
 
     def fit(matte: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
-        return fitted(Refit().eval()(6.0 * matte, with_one(picture)), picture)
+        return fitted(fit_of(matte, picture), picture)
 
     mutants = {
         "red and blue swapped": fit(alpha, image.flip(1)),
         "image shifted": fit(alpha, image.roll(4, dims=3)),
         "matte inverted": fit(1.0 - alpha, image),
         "slope dropped": F.interpolate(F.avg_pool2d(alpha, 2), scale_factor=2),
-        "one step": torch.from_numpy(regression(alpha, image, lambda s, t: t * (t @ t) / (t @ s @ t + 1e-9))),
+        "one step": torch.from_numpy(regression(alpha, image, one_step)),
         "no ridge": torch.from_numpy(
-            regression(alpha, image, lambda s, t: two_steps(s - np.eye(3) * 0.006, t))
+            regression(alpha, image, lambda s, t: np.linalg.solve(s - np.eye(3) * 0.006, t))
         ),
     }
     for name, found in mutants.items():
-        assert differences(found, wanted).max() > 50 * STEPS_LIMIT, name
+        assert differences(found, wanted).max() > 1000 * LIMIT, name
 
 
 def test_a_matte_that_is_linear_in_colour_is_kept() -> None:
     noise = torch.rand(1, 3, SIZE[0] // 2, SIZE[1] // 2, generator=torch.Generator().manual_seed(1))
     image = F.interpolate(noise, scale_factor=2, mode="bilinear")
     alpha = 0.6 * image[:, :1] - 0.2 * image[:, 1:2] + 0.1 * image[:, 2:] + 0.2
-    fit = Refit().eval()(6.0 * alpha, with_one(image))
-    assert (fitted(fit, image) - alpha).abs().mean() < 0.03  # the third step and the ridges are missing
+    fit = fit_of(alpha, image)
+    assert (fitted(fit, image) - alpha).abs().mean() < 0.006  # the ridges; measured 0.002
     flat = F.interpolate(F.avg_pool2d(alpha, 8), scale_factor=8)
     assert (flat - alpha).abs().mean() > 0.08
-    assert (fit[0, :3].mean(dim=(1, 2)) - torch.tensor([0.6, -0.2, 0.1])).abs().max() < 0.2
+    assert (fit[0, :3].mean(dim=(1, 2)) - torch.tensor([0.6, -0.2, 0.1])).abs().max() < 0.05  # 0.014
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 def test_a_constant_matte_has_no_slope(value: float, photographs: Callable[..., Pairs]) -> None:
     alpha, image = inputs(photographs)
-    fit = Refit().eval()(torch.full_like(alpha, 6.0 * value), with_one(image))
+    fit = fit_of(torch.full_like(alpha, value), image)
     assert fit[:, :3].abs().max() < 1e-3
     assert (fitted(fit, image) - value).abs().max() < 1e-4
 
@@ -139,16 +135,16 @@ def test_is_finite_in_float16_whatever_it_sees(seed: int, kind: str) -> None:
     if kind == "flat":
         image = (image[..., :1, :1] + 0.002 * image).clamp(0.0, 1.0)
     alpha = torch.rand(1, 1, 16, 16, generator=generator).round()
-    fit = Refit().eval().half()(6.0 * alpha.half(), with_one(image.half()))
+    fit = fit_of(alpha.half(), image.half(), Refit().eval().half())
     assert fit.isfinite().all()
     assert fitted(fit, image.half()).abs().max() < 20.0
 
 
 def test_training_sees_the_same_values_and_a_bounded_gradient(photographs: Callable[..., Pairs]) -> None:
     alpha, image = inputs(photographs)
-    evaluated = Refit().eval()(6.0 * alpha, with_one(image))
+    evaluated = fit_of(alpha, image)
     alpha = alpha.requires_grad_()
-    trained = Refit().train()(6.0 * alpha, with_one(image))
+    trained = fit_of(alpha, image, Refit().train())
     torch.testing.assert_close(trained, evaluated, atol=1e-4, rtol=1e-4)
     matte = fitted(trained, image)
     (gradient,) = torch.autograd.grad(matte.square().mean(), alpha)

@@ -49,12 +49,16 @@ def output_names(coefficients_only: bool) -> tuple[str, ...]:
 def tensor_specs(
     size: tuple[int, int], layout: str, coefficients_only: bool = False
 ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """(inputs, outputs) of an artifact for images of `size` (H, W)."""
+    """(inputs, outputs) of an artifact for images of `size` (H, W); `layout` is that of the coefficients.
+
+    Pictures are planes in every runtime (`blocks.py` says why). Coefficients with the channels last are one texel each,
+    as those who apply them read them.
+    """
 
     def spec(name: str, h: int, w: int, low: float | None, high: float | None, *channels: str) -> TensorSpec:
-        c = len(channels)
-        shape = (1, c, h, w) if layout == "NCHW" else (1, h, w, c)
-        return TensorSpec(name, shape, layout, "float32", low, high, channels)
+        c, order = len(channels), layout if name == "coefficients" else "NCHW"
+        shape = (1, c, h, w) if order == "NCHW" else (1, h, w, c)
+        return TensorSpec(name, shape, order, "float32", low, high, channels)
 
     height, width = size
     inputs = (
@@ -73,10 +77,12 @@ def with_alpha(outputs: Mapping[str, FloatArray], guidance: FloatArray) -> tuple
     """What a `Runner` returns, from an artifact's outputs by name; alpha is applied here where the artifact has none.
 
     Args:
-        outputs: NCHW.
+        outputs: alpha (1,1,H,W); coefficients (1,4,H/4,W/4), or (1,H/4,W/4,4) as told by 4 rows being too few.
         guidance: (1,3,H,W).
     """
     coefficients = outputs["coefficients"]
+    if coefficients.shape[1] != 4:
+        coefficients = channels_first(coefficients)
     if "alpha" in outputs:
         return outputs["alpha"], coefficients
     from igf_mobile.full_resolution import apply_coefficients  # numba takes a second to import
@@ -85,13 +91,8 @@ def with_alpha(outputs: Mapping[str, FloatArray], guidance: FloatArray) -> tuple
     return alpha[None, None], coefficients
 
 
-def channels_last(x: FloatArray) -> FloatArray:
-    """NCHW -> NHWC, contiguous: the runtimes take strides for an order of axes of their own."""
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
-
-
 def channels_first(x: FloatArray) -> FloatArray:
-    """NHWC -> NCHW, contiguous."""
+    """NHWC -> NCHW, contiguous: runtimes take strides for an order of axes of their own."""
     return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
 

@@ -17,8 +17,6 @@ from igf_mobile.backends.base import (
     Calibration,
     FloatArray,
     Runner,
-    channels_first,
-    channels_last,
     tensor_specs,
     with_alpha,
 )
@@ -123,7 +121,7 @@ def export(
     from executorch.exir.passes import MemoryPlanningPass
 
     height, width = size
-    example = (torch.rand(1, height, width, 3), torch.rand(1, height, width, 1))
+    example = (torch.rand(1, 3, height, width), torch.rand(1, 1, height, width))
     half = scheme == "fp16"
     module = (_HalfGraph if half else ExportGraph)(model, "NHWC", coefficients_only)
     graph: Any = torch.export.export(module, example).module()
@@ -273,10 +271,12 @@ class _ExecuTorchRunner:
         import torch
 
         # The runtime takes strides for a dim order, so a transposed view would be refused.
-        outputs = self._method.execute([torch.from_numpy(channels_last(x)) for x in (guidance, weak_mask)])
+        outputs = self._method.execute(
+            [torch.from_numpy(np.ascontiguousarray(x)) for x in (guidance, weak_mask)]
+        )
         # Outputs have no names in a program; the coefficients are the last one.
         names = OUTPUTS[-len(outputs) :]
-        arrays = {name: channels_first(x.numpy()).copy() for name, x in zip(names, outputs, strict=True)}
+        arrays = {name: x.numpy().copy() for name, x in zip(names, outputs, strict=True)}
         return with_alpha(arrays, guidance)
 
 

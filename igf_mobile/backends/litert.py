@@ -19,12 +19,11 @@ from igf_mobile.backends.base import (
     Calibration,
     FloatArray,
     Runner,
-    channels_first,
-    channels_last,
     output_names,
     tensor_specs,
     with_alpha,
 )
+from igf_mobile.contents import tflite
 from igf_mobile.contents.layers import Layer
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import atomic_path
@@ -115,7 +114,7 @@ def _float_model(model: Generator, size: tuple[int, int], coefficients_only: boo
     key = digest.hexdigest()
     if key not in _float_models:
         height, width = size
-        example = (torch.rand(1, height, width, 3), torch.rand(1, height, width, 1))
+        example = (torch.rand(1, 3, height, width), torch.rand(1, 1, height, width))
         graph = ExportGraph(model, "NHWC", coefficients_only)
         _float_models[key] = bytes(litert_torch.convert(graph, example).model_content())
     return _float_models[key]
@@ -137,7 +136,7 @@ def _finish(content: bytes, metadata: Mapping[str, str], outputs: Sequence[str])
     """Name the edges, add the metadata, and take out what no runtime reads: other names, empty tables."""
     from ai_edge_litert import schema_py_generated as schema
 
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+    tree = tflite.model_of(content)
     (graph,) = tree.subgraphs
     for tensor in graph.tensors:
         tensor.name = None
@@ -168,11 +167,9 @@ def read_metadata(path: Path) -> dict[str, str]:
     Raises:
         DamagedFile: the file is not a whole .tflite.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
     _open(path)
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(path.read_bytes(), 0))
     try:
+        tree = tflite.model_of(path.read_bytes())
         named = {entry.name.decode(): tree.buffers[entry.buffer].data for entry in tree.metadata or ()}
         metadata = json.loads(bytes(named.get(_METADATA_NAME, b"{}")))
         if not isinstance(metadata, dict):
@@ -228,9 +225,7 @@ def _operators(path: Path) -> tuple[dict[str, int], dict[str, int], dict[str, in
 
 
 def _constant_tensors(path: Path) -> set[int]:
-    from ai_edge_litert import schema_py_generated as schema
-
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(path.read_bytes(), 0))
+    tree = tflite.model_of(path.read_bytes())
     (graph,) = tree.subgraphs
     return {i for i, t in enumerate(graph.tensors) if tree.buffers[t.buffer].data is not None}
 
@@ -271,8 +266,10 @@ class _LiteRTRunner:
         self.description = f"LiteRT {version}, {kernels}, {threads} thread{'s' if threads > 1 else ''}"
 
     def __call__(self, guidance: FloatArray, weak_mask: FloatArray) -> tuple[FloatArray, FloatArray]:
-        result = self._signature(guidance=channels_last(guidance), weak_mask=channels_last(weak_mask))
-        return with_alpha({name: channels_first(values) for name, values in result.items()}, guidance)
+        result = self._signature(
+            guidance=np.ascontiguousarray(guidance), weak_mask=np.ascontiguousarray(weak_mask)
+        )
+        return with_alpha(result, guidance)
 
 
 def load(path: Path, threads: int = 1) -> Runner:
@@ -307,8 +304,6 @@ def runs_here() -> str | None:
 
 def layers(path: Path) -> Sequence[Layer]:
     """The convolutions of a .tflite; see `contents`."""
-    from igf_mobile.contents import tflite
-
     return tflite.layers(path)
 
 

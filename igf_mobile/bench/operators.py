@@ -21,7 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from igf_mobile.contents.tflite import builtin
+from igf_mobile.contents.tflite import builtin, model_of
 from igf_mobile.errors import IgfError, NotPossible
 
 _NUMBER = re.compile(r" #[0-9]+$")
@@ -108,9 +108,8 @@ def monotone(values: Sequence[float]) -> list[float]:
 def cut(content: bytes, count: int) -> bytes:
     """The .tflite of the first `count` operators; what they write and none of them reads is its output."""
     import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
 
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+    tree = model_of(content)
     graph = tree.subgraphs[0]
     graph.operators = graph.operators[:count]
     read = {index for operator in graph.operators for index in operator.inputs}
@@ -125,7 +124,7 @@ def operators_of(content: bytes) -> list[tuple[str, str]]:
     """(kind, output shape) of each operator of a .tflite."""
     from ai_edge_litert import schema_py_generated as schema
 
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+    tree = model_of(content)
     graph = tree.subgraphs[0]
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
     found = []

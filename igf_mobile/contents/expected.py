@@ -57,13 +57,12 @@ def expected_layers(
 
     Args:
         model: the float model.
-        layout: NCHW or NHWC, of the artifact's edges; the graph may be another one for each.
+        layout: NCHW or NHWC, of the artifact's coefficients; the graph may be another one for each.
         pairs: (guidance (1,3,H,W), weak_mask (1,1,H,W)), at least one.
         coefficients_only: of a graph that ends there.
     """
     graph = ExportGraph(model, "NHWC" if layout == "NHWC" else "NCHW", coefficients_only)
     clipped = _before_relu(graph)
-    axes = (0, 1, 2, 3) if layout == "NCHW" else (0, 2, 3, 1)
     seen: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
     convolutions = {name: module for name, module in graph.named_modules() if isinstance(module, nn.Conv2d)}
 
@@ -79,7 +78,7 @@ def expected_layers(
         module.register_forward_hook(recorder(name))
     with torch.no_grad():
         for guidance, mask in pairs:
-            graph(*(torch.from_numpy(np.ascontiguousarray(x.transpose(axes))) for x in (guidance, mask)))
+            graph(*(torch.from_numpy(np.ascontiguousarray(x)) for x in (guidance, mask)))
     return [
         Expected(
             name.removeprefix("model."),

@@ -19,7 +19,7 @@ from igf_mobile.parity import EXPORTED, QUANTIZED, Tolerance, load_tolerances
 
 FOLDER = "device_case"
 
-_OTHER_PROCESSOR = 2.0
+_OTHER_PROCESSOR = 1.75
 """The gates were measured on eight samples and x86. A phone's float16 units round elsewhere, and its case is
 one sample. No phone has been measured yet; the mutants of tests/device/test_device_case.py fail these limits."""
 

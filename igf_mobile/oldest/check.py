@@ -163,7 +163,7 @@ def run_guest(
     """
     with tempfile.TemporaryDirectory(prefix="igf-oldest-") as name:
         scratch = Path(name)
-        write_inputs(scratch, samples, "NHWC")
+        write_inputs(scratch, samples)
         command = [str(python), str(_GUEST), str(artifact.absolute()), name, str(len(samples))]
         try:
             result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
@@ -175,7 +175,7 @@ def run_guest(
         found = json.loads((scratch / "guest.json").read_text(encoding="utf-8"))
         if "refused" in found:
             raise IgfError(f"tflite-runtime {found['version']} refuses it: {_reason(found['refused'])}")
-        return read_outputs(scratch, samples, "NHWC", names), found
+        return read_outputs(scratch, samples, names), found
 
 
 def _reason(text: str) -> str:

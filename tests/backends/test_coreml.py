@@ -41,7 +41,7 @@ METADATA = {
     "zeta": "ü",
 }
 SCHEMES = coreml.BACKEND.schemes
-CONVOLUTIONS, FIXED = 20, 39
+CONVOLUTIONS, FIXED = 20, 18
 KEPT = 4  # of p4, in float16: those with fewer than 22 weights a channel
 ADDITIONS = 7
 """Three residual ones and four of joined convolutions; the head's sum is float."""
@@ -49,15 +49,16 @@ ADDITIONS = 7
 Exporter = Callable[[str], Artifact]
 
 # Scheme -> least SQNR in dB of alpha and of the coefficients against the float model: the worst of three
-# photographs at 128 x 128 with random corrections of about 0.15. Measured: fp32 130.0 and 123.7, fp16 51.1
-# and 40.1, w8 41.0 and 29.7, w8a8 36.1 and 26.4. One scale doubled, red and blue swapped, the mask dropped
+# photographs at 128 x 128 with random corrections of about 0.15. Measured: fp16 42.6 and 25.7, w8 25.5 of the
+# coefficients; before the refit was solved exactly, 51.1 and 40.1, 29.7: two steps of conjugate gradients left
+# float16's noise in flat windows out. One scale doubled, red and blue swapped, the mask dropped
 # or a shift by a pixel all fall below the least of them.
 # p4 is far from float with random weights (16.7 and 7.1 with the same palettes in PyTorch), so its limits tell
 # no shift by a pixel.
 LIMITS = {
     "fp32": (117.0, 96.5),
-    "fp16": (45.0, 30.0),
-    "w8": (32.5, 25.5),
+    "fp16": (39.5, 22.5),
+    "w8": (32.5, 22.5),
     "w8a8": (27.5, 24.5),
     "p4": (13.0, 15.5),
 }

@@ -81,10 +81,10 @@ def test_tensor_specs(layout: str) -> None:
     if layout == "NCHW":
         assert shapes == [(1, 3, 64, 96), (1, 1, 64, 96), (1, 1, 64, 96), (1, 4, 16, 24)]
     else:
-        assert shapes == [(1, 64, 96, 3), (1, 64, 96, 1), (1, 64, 96, 1), (1, 16, 24, 4)]
+        assert shapes == [(1, 3, 64, 96), (1, 1, 64, 96), (1, 1, 64, 96), (1, 16, 24, 4)]
     for spec in (*inputs, *outputs):
-        assert spec.layout == layout
+        assert spec.layout == (layout if spec.name == "coefficients" else "NCHW")
         assert spec.dtype == "float32"
-        assert len(spec.channels) == spec.shape[layout.index("C")]
+        assert len(spec.channels) == spec.shape[spec.layout.index("C")]
     assert [(s.minimum, s.maximum) for s in (*inputs, *outputs)] == [(0.0, 1.0)] * 3 + [(None, None)]
     assert inputs[0].channels == ("red", "green", "blue")

@@ -23,11 +23,11 @@ def row(scheme: str, step: str, quantity: str, limit: float) -> Tolerance:
     return Tolerance("b", scheme, step, quantity, limit, limit, "by hand")
 
 
-def test_a_limit_is_the_sum_of_the_steps_doubled() -> None:
+def test_a_limit_is_the_sum_of_the_steps_and_more() -> None:
     rows = [row("fp32", "exported", "alpha.max_abs", 1.0), row("fp32", "exported", "alpha.mean_abs", 0.5)]
     rows += [row("w8", "quantized", "alpha.max_abs", 4.0), row("w8", "quantized", "alpha.mean_abs", 2.0)]
     assert device_limits(rows) == {
-        "b": {"fp32": {"max_abs": 2.0, "mean_abs": 1.0}, "w8": {"max_abs": 10.0, "mean_abs": 5.0}}
+        "b": {"fp32": {"max_abs": 1.75, "mean_abs": 0.875}, "w8": {"max_abs": 8.75, "mean_abs": 4.375}}
     }
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from igf_mobile import composites
-from igf_mobile.backends.base import FloatArray, channels_first, channels_last
+from igf_mobile.backends.base import FloatArray
 from igf_mobile.calibration import Calibrated, calibrate
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import sha256_of
@@ -59,7 +59,7 @@ def converted(
     """The mattes of the graph that the ExecuTorch export lowers."""
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    tensors = [tuple(torch.from_numpy(channels_last(x)) for x in pair) for pair in pairs]
+    tensors = [tuple(torch.from_numpy(x) for x in pair) for pair in pairs]
     graph: Any = torch.export.export(ExportGraph(model, "NHWC"), tensors[0]).module()
     restore_clamps(graph)
     slices_for_splits(graph)
@@ -68,7 +68,7 @@ def converted(
         for pair in tensors:
             prepared(*pair)
         graph = convert_pt2e(prepared)
-        return [channels_first(graph(*pair)[0].numpy()) for pair in tensors]
+        return [graph(*pair)[0].numpy() for pair in tensors]
 
 
 def worst_sqnr(wanted: list[FloatArray], found: list[FloatArray]) -> float:
