@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from igf_mobile.hourglass import Hourglass
 from igf_mobile.matrix import Constant, Matrix
 from igf_mobile.model import Generator
-from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE, sixth
+from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE, pooled, sixth
 
 _AT_ONCE = 16
 """Pixels of a row whose means one product makes."""
@@ -63,8 +63,8 @@ class BlockMeans(nn.Module):
         parts = [_means(self.image, guidance), _means(self.mask, weak_mask)]
         last = torch.cat(parts, dim=1).permute(0, 2, 3, 1)
         _, height, width, _ = last.shape
-        rows = F.avg_pool2d(last.reshape(1, height, 1, 4 * width).permute(0, 3, 1, 2), (2, 1))
-        pairs = rows.permute(0, 2, 3, 1).reshape(1, height // 2, width // 2, 8).permute(0, 3, 1, 2)
+        rows = pooled(last.reshape(1, height, 1, 4 * width), (2, 1))
+        pairs = rows.reshape(1, height // 2, width // 2, 8).permute(0, 3, 1, 2)
         return last.permute(0, 3, 1, 2), self.pairs(pairs)
 
 
@@ -72,7 +72,7 @@ def _means(across: Matrix, x: Tensor) -> Tensor:
     """(1,C,H,W) -> (1,C,H/4,W/4)."""
     side = COEFFICIENT_STRIDE
     _, channels, height, width = x.shape
-    pixels = as_planes(F.avg_pool2d(rows_as_channels(x), (1, side))).reshape(1, channels, -1, _AT_ONCE)
+    pixels = pooled(x, (1, side)).reshape(1, channels, -1, _AT_ONCE)
     means = as_planes(across(rows_as_channels(pixels)))
     return means.reshape(1, channels, height // side, width // side)
 
@@ -99,9 +99,7 @@ class BlockApply(nn.Module):
         slope, offset = torch.split(bordered.flatten(2), [3, 1], dim=1)
         width = guidance.shape[3]
         product = _full(self.slope, slope, width) * guidance
-        alpha6 = as_planes(F.avg_pool2d(rows_as_channels(product), (3, 1))) + _full(
-            self.offset, offset, width
-        )
+        alpha6 = pooled(product, (3, 1)) + _full(self.offset, offset, width)
         return sixth(alpha6), self._coefficients(bordered)
 
     def coefficients(self, drawn: Tensor) -> Tensor:

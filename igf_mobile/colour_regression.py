@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from igf_mobile.matrix import Matrix, pick
-from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE, padded
+from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE, padded, pooled
 
 CELL = 8
 """Side of a cell in blocks of 4 pixels; three cells are 96 pixels, more than a bad mask's reach."""
@@ -123,14 +123,12 @@ class ColourRegression(nn.Module):
 
 def _mean_of(x: Tensor) -> Tensor:
     """(2,3,P,N) -> (2,1,P,N), over the colours."""
-    flat = x.reshape(2, 3, 1, -1).permute(0, 3, 1, 2)
-    return F.avg_pool2d(flat, (3, 1)).permute(0, 2, 3, 1).reshape(2, 1, x.shape[2], x.shape[3])
+    return pooled(x.reshape(2, 3, 1, -1), (3, 1)).reshape(2, 1, x.shape[2], x.shape[3])
 
 
 def _means_of_cells(votes: Tensor) -> Tensor:
     """(N,18,64) of nine cells' masked and unmasked samples -> (N,2,64)."""
-    cells = votes.reshape(votes.shape[0], 9, 1, -1).permute(0, 3, 1, 2)
-    return F.avg_pool2d(cells, (9, 1)).permute(0, 2, 3, 1).reshape(votes.shape[0], 2, -1)
+    return pooled(votes.reshape(votes.shape[0], 9, 1, -1), (9, 1)).reshape(votes.shape[0], 2, -1)
 
 
 def _rows(cells: Tensor, rows: int) -> Tensor:
@@ -162,8 +160,7 @@ def _averaged(cells: Tensor, shape: torch.Size) -> Tensor:
     """(N,C,64) of pixels of (B,4,h,w) -> (B,C,h/2,w/2), means of drawn blocks."""
     batch, _, height, width = shape
     half, channels = CELL // 2, cells.shape[1]
-    pixels = cells.reshape(1, -1, 4, half * half).permute(0, 3, 1, 2)
-    means = F.avg_pool2d(pixels, (1, 4)).permute(0, 2, 3, 1)
+    means = pooled(cells.reshape(1, -1, 4, half * half), (1, 4))
     grid = means.reshape(batch, height // CELL, width // CELL, channels, half, half)
     return grid.permute(0, 3, 1, 4, 2, 5).reshape(batch, channels, height // 2, width // 2)
 

@@ -36,13 +36,11 @@ class Matrix(Constant):
         super().__init__(rows[:, :, None, None], plus)
 
 
-def pick(channels: Sequence[int], of: int, scale: float = 1.0, plus: float = 0.0) -> Matrix:
-    """Those of `of` channels, times `scale`, with `plus` added; a channel may come more than once."""
-    rows = scale * torch.eye(of)[list(channels)]
-    return Matrix(rows, torch.full((len(channels),), plus) if plus else None)
+def pick(channels: Sequence[int], of: int, scale: float = 1.0) -> Matrix:
+    """Those of `of` channels, times `scale`; a channel may come more than once."""
+    return Matrix(scale * torch.eye(of)[list(channels)])
 
 
-def total(inputs: int, outputs: int = 1, scale: float = 1.0, plus: float = 0.0) -> Matrix:
-    """The sum of all channels, times `scale`, with `plus` added, in each of so many outputs."""
-    rows = torch.full((outputs, inputs), scale)
-    return Matrix(rows, torch.full((outputs,), plus) if plus else None)
+def total(inputs: int) -> Matrix:
+    """The sum of all channels."""
+    return Matrix(torch.ones(1, inputs))

@@ -36,6 +36,11 @@ def upsample(x: Tensor, factor: int) -> Tensor:
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
+def pooled(last: Tensor, window: tuple[int, int]) -> Tensor:
+    """Means of windows, (B,h,w,C) with the channels last -> (B,h/window,w/window,C); no byte moves on the way."""
+    return F.avg_pool2d(last.permute(0, 3, 1, 2), window).permute(0, 2, 3, 1)
+
+
 def padded(x: Tensor, reach: int) -> Tensor:
     """(B,C,h,w) -> (B,C,h+2 reach,w+2 reach), zeros around it; so written, no converter moves the channels first."""
     last = F.pad(x.permute(0, 2, 3, 1), (0, 0, reach, reach, reach, reach))

@@ -1,7 +1,7 @@
 """Runs inside the emulated arm64 machine: standard library, NumPy and ai-edge-litert alone.
 
 Usage: litert_guest.py ARTIFACT FOLDER COUNT. Reads `guidance-<i>.npy` and `weak_mask-<i>.npy` of FOLDER, in the
-artifact's own order; writes `alpha-<i>.npy`, `coefficients-<i>.npy` and at the end `guest.json`.
+artifact's own layout; writes `alpha-<i>.npy`, `coefficients-<i>.npy` and at the end `guest.json`.
 """
 
 import json

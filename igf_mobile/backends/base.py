@@ -82,18 +82,14 @@ def with_alpha(outputs: Mapping[str, FloatArray], guidance: FloatArray) -> tuple
     """
     coefficients = outputs["coefficients"]
     if coefficients.shape[1] != 4:
-        coefficients = channels_first(coefficients)
+        # Contiguous: runtimes take strides for an order of axes of their own.
+        coefficients = np.ascontiguousarray(coefficients.transpose(0, 3, 1, 2))
     if "alpha" in outputs:
         return outputs["alpha"], coefficients
     from igf_mobile.full_resolution import apply_coefficients  # numba takes a second to import
 
     alpha = apply_coefficients(coefficients[0].transpose(1, 2, 0), guidance[0].transpose(1, 2, 0), threads=1)
     return alpha[None, None], coefficients
-
-
-def channels_first(x: FloatArray) -> FloatArray:
-    """NHWC -> NCHW, contiguous: runtimes take strides for an order of axes of their own."""
-    return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
 
 @dataclass(frozen=True)
