@@ -3,7 +3,7 @@
 The same function as `model.Generator`, and the same weights. A picture is planes (1,C,H,W); for a runtime that has the
 channels last that is a picture of C x H pixels whose channels are whole rows. So block means are a pooling of rows,
 bilinear upsampling down is one of rows, and a sum over colours is a pooling of planes, 512 numbers at once and with no
-byte moved. What goes across, within a row, is a product with a constant matrix at the small size.
+byte moved. What goes across, within a row, is a product with a constant matrix.
 """
 
 import copy
@@ -20,8 +20,8 @@ from igf_mobile.primitives import COEFFICIENT_STRIDE, DRAWN_STRIDE, pooled, sixt
 _AT_ONCE = 16
 """Pixels of a row whose means one product makes."""
 
-_PAIR = 2
-"""Drawn blocks of a row whose pixels one product makes: 16, as many as XNNPACK computes at once."""
+_GROUP = 4
+"""Drawn blocks of a row whose pixels one product makes: 32, two of XNNPACK's tiles."""
 
 
 def rows_as_channels(x: Tensor) -> Tensor:
@@ -34,10 +34,9 @@ def as_planes(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1)
 
 
-def upsampled_down(x: Tensor, factor: int) -> Tensor:
-    """(1,C,h,W) -> (1,C,factor * h,W), bilinear."""
-    rows = rows_as_channels(x)
-    return as_planes(F.interpolate(rows, scale_factor=(1, factor), mode="bilinear", align_corners=False))
+def upsampled_down(rows: Tensor, factor: int) -> Tensor:
+    """Rows as channels (1,W,C,h) -> (1,W,C,factor * h), bilinear."""
+    return F.interpolate(rows, scale_factor=(1, factor), mode="bilinear", align_corners=False)
 
 
 def upsampling_taps(*factors: int) -> Tensor:
@@ -78,50 +77,54 @@ def _means(across: Matrix, x: Tensor) -> Tensor:
 
 
 class BlockApply(nn.Module):
-    """alpha = A * I + B in [0,1], from A and B as they are drawn, at an eighth of the resolution."""
+    """alpha = A * I + B in [0,1], from A and B as they are drawn, at an eighth of the resolution.
+
+    Down first, as long as a row is few numbers, then across: to a quarter and from there to the picture's, as two
+    upsamplings do.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         factor = DRAWN_STRIDE // COEFFICIENT_STRIDE
         quarter = torch.einsum("pj,cd->pcdj", upsampling_taps(factor), torch.eye(4))
         self.quarter = Constant(quarter.reshape(4 * factor, 4, 1, 3))
-        # Of a pair's pixels, what they take of the pair and of the number on either side: two pairs of numbers.
-        taps = torch.zeros(_PAIR, DRAWN_STRIDE, 4)
-        for i in range(_PAIR):
+        # Of a group's pixels, what they take of the group and of the number on either side: two groups of numbers.
+        taps = torch.zeros(_GROUP, DRAWN_STRIDE, 2 * _GROUP)
+        for i in range(_GROUP):
             taps[i, :, i : i + 3] = upsampling_taps(factor, COEFFICIENT_STRIDE)
-        pairs = taps.reshape(_PAIR * DRAWN_STRIDE, 1, 2, _PAIR).permute(0, 3, 1, 2)
+        groups = taps.reshape(_GROUP * DRAWN_STRIDE, 1, 2, _GROUP).permute(0, 3, 1, 2)
         # 6 times alpha, see `sixth`; and three times, because the mean of three colours' products is taken.
-        self.slope, self.offset = Constant(18.0 * pairs), Constant(6.0 * pairs)
+        self.across = Constant(18.0 * groups)
 
     def forward(self, drawn: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor]:
         """(1,4,H/8,W/8), (1,3,H,W) -> alpha (1,1,H,W), coefficients (1,H/4,W/4,4)."""
-        bordered = _bordered(drawn)
-        slope, offset = torch.split(bordered.flatten(2), [3, 1], dim=1)
-        width = guidance.shape[3]
-        product = _full(self.slope, slope, width) * guidance
-        alpha6 = pooled(product, (3, 1)) + _full(self.offset, offset, width)
-        return sixth(alpha6), self._coefficients(bordered)
+        rows = _bordered(drawn)
+        slope, offset = torch.split(rows, [3, 1], dim=2)
+        alpha6 = pooled(self._full(slope) * guidance, (3, 1)) + self._full(offset * (1.0 / 3.0))
+        return sixth(alpha6), self._coefficients(rows)
 
     def coefficients(self, drawn: Tensor) -> Tensor:
         """(1,4,H/8,W/8) -> (1,H/4,W/4,4)."""
         return self._coefficients(_bordered(drawn))
 
-    def _coefficients(self, bordered: Tensor) -> Tensor:
-        pairs: Tensor = self.quarter(bordered).permute(0, 2, 3, 1)
-        return pairs.reshape(1, pairs.shape[1], -1, 4)
+    def _full(self, rows: Tensor) -> Tensor:
+        """Rows of `_bordered` (1,W/8+4,C,H/4) -> 18 times their planes (1,C,H,W)."""
+        planes = as_planes(upsampled_down(rows, COEFFICIENT_STRIDE))
+        _, channels, height, _ = planes.shape
+        groups = planes.reshape(1, channels * height, -1, _GROUP).permute(0, 3, 1, 2)
+        return self.across(groups).permute(0, 2, 3, 1).reshape(1, channels, height, -1)
+
+    def _coefficients(self, rows: Tensor) -> Tensor:
+        """Rows of `_bordered` -> (1,H/4,W/4,4)."""
+        blocks: Tensor = self.quarter(as_planes(rows[:, : 2 - _GROUP])).permute(0, 2, 3, 1)
+        return blocks.reshape(1, blocks.shape[1], -1, 4)
 
 
 def _bordered(drawn: Tensor) -> Tensor:
-    """(1,4,h,w) -> (1,4,2h,w+2): a quarter of the resolution down, an eighth across, each row's ends there twice."""
-    down = upsampled_down(drawn, DRAWN_STRIDE // COEFFICIENT_STRIDE)
-    return torch.cat([down[..., :1], down, down[..., -1:]], dim=3)
-
-
-def _full(across: Constant, bordered: Tensor, width: int) -> Tensor:
-    """Planes of `_bordered` (1,C,H/4 * (W/8+2)) -> (1,C,H,W)."""
-    pairs = bordered.reshape(1, -1, (width // DRAWN_STRIDE + 2) // _PAIR, _PAIR)
-    pixels = across(pairs.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-    return upsampled_down(pixels.reshape(1, bordered.shape[1], -1, width), COEFFICIENT_STRIDE)
+    """(1,4,h,w) -> rows (1,w+4,4,2h) at a quarter of the resolution down: their ends twice, and what fills a group."""
+    first, last = drawn[..., :1], drawn[..., -1:]
+    bordered = torch.cat([first, drawn, *[last] * (_GROUP - 1)], dim=3)
+    return upsampled_down(rows_as_channels(bordered), DRAWN_STRIDE // COEFFICIENT_STRIDE)
 
 
 def _with_weights(convolution: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> nn.Conv2d:

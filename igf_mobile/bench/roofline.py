@@ -30,6 +30,9 @@ _SHAPES = (
     (16384, 32, 32),
 )
 """(M, K, N) of the products; the last two are a convolution's."""
+_CONVOLUTIONS = ((64, 32), (64, 64), (64, 128))
+"""(height and width, channels) of 3 x 3 convolutions. On one AMD (Zen 5) torch's products make 114 GFLOP/s and its
+convolutions 268: another library, of wider vectors."""
 _SECONDS = 0.2
 """For each size of buffer and each product; the best call counts."""
 _TOO_LONG = 5
@@ -166,14 +169,14 @@ def probe_machine(seconds: float = _SECONDS) -> Probe:
     copies = {count: _copy_rate(count, seconds) / 1e9 for count in _COPY_BYTES}
     best = max(copies, key=lambda count: copies[count])
     others = ", ".join(f"{count >> 20} MB {rate:.1f}" for count, rate in copies.items())
-    float_rates = {shape: best_rate(_float_product(shape), _operations(shape), seconds) for shape in _SHAPES}
-    shape = max(float_rates, key=lambda s: float_rates[s])
+    float_rates = _float_rates(seconds)
+    float_by = max(float_rates, key=lambda name: float_rates[name])
     int8_rate, int8_by = _int8(seconds)
     return Probe(
         copy_gb_s=copies[best],
         copied=f"NumPy, GB/s by buffer: {others}",
-        float32_gflop_s=float_rates[shape] / 1e9,
-        float32_by=f"torch {torch.__version__} matrix product {' x '.join(map(str, shape))}",
+        float32_gflop_s=float_rates[float_by] / 1e9,
+        float32_by=f"torch {torch.__version__} {float_by}",
         int8_gop_s=int8_rate,
         int8_by=int8_by,
     )
@@ -188,6 +191,30 @@ def _copy_rate(count: int, seconds: float) -> float:
 
 def _operations(shape: tuple[int, int, int]) -> float:
     return 2.0 * shape[0] * shape[1] * shape[2]
+
+
+def _float_rates(seconds: float) -> dict[str, float]:
+    """Operations per second by what was called."""
+    rates = {
+        f"matrix product {' x '.join(map(str, shape))}": best_rate(
+            _float_product(shape), _operations(shape), seconds
+        )
+        for shape in _SHAPES
+    }
+    for side, channels in _CONVOLUTIONS:
+        call = _float_convolution(side, channels)
+        work = _operations((side * side, 9 * channels, channels))
+        rates[f"convolution 3 x 3, {channels} channels, {side} x {side}"] = best_rate(call, work, seconds)
+    return rates
+
+
+def _float_convolution(side: int, channels: int) -> Callable[[], object]:
+    import torch
+
+    last = torch.channels_last
+    picture = torch.rand(1, channels, side, side).to(memory_format=last)
+    kernel = torch.rand(channels, channels, 3, 3).to(memory_format=last)
+    return lambda: torch.conv2d(picture, kernel, padding=1)
 
 
 def _float_product(shape: tuple[int, int, int]) -> Callable[[], object]:
