@@ -112,7 +112,8 @@ class BlockApply(nn.Module):
         planes = as_planes(upsampled_down(rows, COEFFICIENT_STRIDE))
         _, channels, height, _ = planes.shape
         groups = planes.reshape(1, channels * height, -1, _GROUP).permute(0, 3, 1, 2)
-        return self.across(groups).permute(0, 2, 3, 1).reshape(1, channels, height, -1)
+        pixels: Tensor = self.across(groups).permute(0, 2, 3, 1)
+        return pixels.reshape(1, channels, height, -1)
 
     def _coefficients(self, rows: Tensor) -> Tensor:
         """Rows of `_bordered` -> (1,H/4,W/4,4)."""
