@@ -93,27 +93,21 @@ class BlockApply(nn.Module):
         for i in range(_GROUP):
             taps[i, :, i : i + 3] = upsampling_taps(factor, COEFFICIENT_STRIDE)
         groups = taps.reshape(_GROUP * DRAWN_STRIDE, 1, 2, _GROUP).permute(0, 3, 1, 2)
-        # 6 times alpha, see `sixth`; and three times, because the mean of three colours' products is taken.
-        self.across = Constant(18.0 * groups)
+        # 6 times alpha, see `sixth`; and three times, because the mean of three colours' products is taken. Equal
+        # kernels are in a file once.
+        self.slope, self.offset = Constant(18.0 * groups), Constant(18.0 * groups)
 
     def forward(self, drawn: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor]:
         """(1,4,H/8,W/8), (1,3,H,W) -> alpha (1,1,H,W), coefficients (1,H/4,W/4,4)."""
         rows = _bordered(drawn)
         slope, offset = torch.split(rows, [3, 1], dim=2)
-        alpha6 = pooled(self._full(slope) * guidance, (3, 1)) + self._full(offset * (1.0 / 3.0))
+        product = _full(self.slope, slope) * guidance
+        alpha6 = pooled(product, (3, 1)) + _full(self.offset, offset * (1.0 / 3.0))
         return sixth(alpha6), self._coefficients(rows)
 
     def coefficients(self, drawn: Tensor) -> Tensor:
         """(1,4,H/8,W/8) -> (1,H/4,W/4,4)."""
         return self._coefficients(_bordered(drawn))
-
-    def _full(self, rows: Tensor) -> Tensor:
-        """Rows of `_bordered` (1,W/8+4,C,H/4) -> 18 times their planes (1,C,H,W)."""
-        planes = as_planes(upsampled_down(rows, COEFFICIENT_STRIDE))
-        _, channels, height, _ = planes.shape
-        groups = planes.reshape(1, channels * height, -1, _GROUP).permute(0, 3, 1, 2)
-        pixels: Tensor = self.across(groups).permute(0, 2, 3, 1)
-        return pixels.reshape(1, channels, height, -1)
 
     def _coefficients(self, rows: Tensor) -> Tensor:
         """Rows of `_bordered` -> (1,H/4,W/4,4)."""
@@ -126,6 +120,15 @@ def _bordered(drawn: Tensor) -> Tensor:
     first, last = drawn[..., :1], drawn[..., -1:]
     bordered = torch.cat([first, drawn, *[last] * (_GROUP - 1)], dim=3)
     return upsampled_down(rows_as_channels(bordered), DRAWN_STRIDE // COEFFICIENT_STRIDE)
+
+
+def _full(across: Constant, rows: Tensor) -> Tensor:
+    """Rows of `_bordered` (1,W/8+4,C,H/4) -> planes (1,C,H,W)."""
+    planes = as_planes(upsampled_down(rows, COEFFICIENT_STRIDE))
+    _, channels, height, _ = planes.shape
+    groups = planes.reshape(1, channels * height, -1, _GROUP).permute(0, 3, 1, 2)
+    pixels: Tensor = across(groups).permute(0, 2, 3, 1)
+    return pixels.reshape(1, channels, height, -1)
 
 
 def _with_weights(convolution: nn.Conv2d, weight: Tensor, bias: Tensor | None) -> nn.Conv2d:

@@ -51,11 +51,11 @@ class Limit:
 _FLOAT = "float32 arithmetic, summed in another order by other kernels; coefficients reach 10"
 _STEP = Limit(None, None, "one step of the int8 heads", HeadsLimit())
 LIMITS = {
-    ("litert", "fp32"): Limit(1e-5, 4e-4, _FLOAT),
-    ("litert", "fp16"): Limit(1e-5, 4e-4, f"float16 weights, widened once; {_FLOAT}"),
-    ("litert", "w8"): Limit(1e-5, 4e-4, f"int8 weights, widened once; {_FLOAT}"),
+    ("litert", "fp32"): Limit(1.5e-5, 4e-4, _FLOAT),
+    ("litert", "fp16"): Limit(1.5e-5, 4e-4, f"float16 weights, widened once; {_FLOAT}"),
+    ("litert", "w8"): Limit(1.5e-5, 4e-4, f"int8 weights, widened once; {_FLOAT}"),
     ("litert", "w8a8"): _STEP,
-    ("executorch", "fp32"): Limit(1e-5, 4e-4, _FLOAT),
+    ("executorch", "fp32"): Limit(1.5e-5, 4e-4, _FLOAT),
     ("executorch", "fp16"): Limit(
         0.2, 15.0, "float16 arithmetic on Arm, float32 inside each operator on x86"
     ),
@@ -63,9 +63,10 @@ LIMITS = {
     ("executorch", "w8a8"): _STEP,
 }
 """By backend and scheme. Measured of checkpoint 0.8.0 (qemu 7.2 against x86-64 with AVX-512, the worse CPU model),
-alpha and coefficients: .tflite and .pte fp32 9.4e-6, 2.2e-4; .pte fp16 0.16, 12 (in flat windows A hardly matters and
-is the noise of the refit's variances); w8 0.009, 0.07; w8a8 8.9e-6, 1.9e-4: no block has another code. Before
-`ranges.OFF_GRID` a tenth of them had, by up to 4.5 steps and 0.08 of alpha.
+alpha and coefficients: .tflite and .pte fp32 1.01e-5, 1.9e-4 (9.4e-6 when coefficients went across before they went
+down: alpha is the small difference of terms of 10, whose last bit is 1e-6); .pte fp16 0.16, 12 (in flat windows A
+hardly matters and is the noise of the refit's variances); w8 0.009, 0.07; w8a8 9.7e-6, 1.9e-4: no block has another
+code. Before `ranges.OFF_GRID` a tenth of them had, by up to 4.5 steps and 0.08 of alpha.
 
 With 0.7.0's refit by two steps of conjugate gradients it was 0.09 and 5.4 over the two samples. But over the 14
 photographs .pte fp16 on cortex-a76 differed from float by up to 0.58 of alpha then, and by 0.09 now, with 1.0002 of
