@@ -15,6 +15,7 @@ from igf_mobile.bench.roofline import Roofline
 from igf_mobile.device.report import DeviceParity, Summary, summarise
 from igf_mobile.errors import DamagedFile
 from igf_mobile.files import write_text
+from igf_mobile.processor import processor_name
 
 SCHEMA_VERSION = 1
 _PACKAGES = (
@@ -147,23 +148,13 @@ def machine() -> Machine:
     except (ValueError, OSError):
         memory = None
     return Machine(
-        processor=_processor(),
+        processor=processor_name(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory_bytes=memory,
         system=platform.system(),
         system_version=platform.release(),
         python=platform.python_version(),
     )
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine() or "unknown processor"
 
 
 def versions() -> dict[str, str]:

@@ -6,11 +6,9 @@ what others do.
 
 import contextlib
 import datetime
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -22,6 +20,7 @@ from igf_mobile.errors import IgfError
 from igf_mobile.evaluate import EvalCase, EvalResult, Float32Array, Interval, Matte
 from igf_mobile.latency import percentile
 from igf_mobile.metrics import AlphaMetrics
+from igf_mobile.processor import processor_name
 from igf_mobile.proof.cache import Cache, case_digest, digest, kept, source_digest
 from igf_mobile.proof.peers import Method
 
@@ -154,7 +153,7 @@ def _measure(matte: Matte, case: EvalCase, key: str, repeats: int, cache: Cache)
         "errors": errors.as_dict(),
         "cpu_ms": samples_ms,
         "warm_up": 2,
-        "measured": f"{datetime.date.today().isoformat()} on {processor()}",
+        "measured": f"{datetime.date.today().isoformat()} on {processor_name()}",
     }
     cache.store(key, record)
     return record
@@ -180,12 +179,3 @@ def _outcome(name: str, records: Mapping[str, dict[str, Any]], keys: Mapping[str
         measured=tuple(sorted({str(record["measured"]) for record in records.values()})),
         keys=dict(keys),
     )
-
-
-def processor() -> str:
-    """The processor's name as the system gives it."""
-    with contextlib.suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
