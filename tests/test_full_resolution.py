@@ -1,9 +1,10 @@
 """The compiled kernel against PyTorch, for any sizes, both types of pixels and any number of threads."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -106,16 +107,27 @@ def test_threads_share_the_rows(
     small = coefficients(16, 16)
     alone = apply_coefficients(small, guidance, 1)
     seen: list[int] = []
-    thread = threading.Thread
-    monkeypatch.setattr(full_resolution, "Thread", lambda **of: seen.append(1) or thread(**of))
     monkeypatch.setattr(full_resolution, "_LEAST_PIXELS", 1)
-    np.testing.assert_array_equal(apply_coefficients(small, guidance, threads), alone)
+    with ThreadPoolExecutor() as helpers:
+        submit = helpers.submit
+        monkeypatch.setattr(helpers, "submit", lambda work: seen.append(1) or submit(work))
+        monkeypatch.setattr(full_resolution, "_helpers", lambda: helpers)
+        np.testing.assert_array_equal(apply_coefficients(small, guidance, threads), alone)
     assert len(seen) == threads - 1
+
+
+def test_a_forked_process_has_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(full_resolution, "_LEAST_PIXELS", 1)
+    small, guidance = coefficients(16, 16), pixels(61, 40)
+    alone = apply_coefficients(small, guidance, 2)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        found = pool.apply_async(apply_coefficients, (small, guidance, 2)).get(timeout=60)
+    np.testing.assert_array_equal(found, alone)
 
 
 def test_few_pixels_take_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     apply_coefficients(coefficients(16, 16), pixels(61, 40), 1)
-    monkeypatch.setattr(full_resolution, "Thread", None)
+    monkeypatch.setattr(full_resolution, "_helpers", None)
     apply_coefficients(coefficients(16, 16), pixels(61, 40), 8)
     with pytest.raises(ValueError, match="threads is 0, not at least 1"):
         apply_coefficients(coefficients(16, 16), pixels(61, 40), 0)
