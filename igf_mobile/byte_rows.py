@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from igf_mobile.fixed_point import CENTRE, TRUNCATION, pixels_of_segment
 from igf_mobile.float_rows import FloatArray, Int16Array, Positions, between, float_row, without_counting
 
+COMPILED_IN = "b332ce639263"
+"""Of the sha256 of `fixed_point.py` and `float_rows.py`, which are compiled into what is here: numba keeps that until
+this file changes, so this changes with them (a test says to what)."""
+
 LANES, _FEW_LANES = 32, 16
 """Pixels at once, and where no more than half of them are left of a segment."""
 _LARGEST = 32690.0
@@ -62,8 +66,9 @@ def _byte_rows_in(
             bits_above = bits_below if before >= 0 and j == before + 1 else _bits(above)
             bits_below = _bits(below)
             before, bits = j, min(bits_above, bits_below)
-            _scale(above, bits, scaled[0])
-            _scale(below, bits, scaled[1])
+            if bits >= _FEWEST_BITS:
+                _scale(above, bits, scaled[0])
+                _scale(below, bits, scaled[1])
         if bits < _FEWEST_BITS:
             between(above, below, rows.weight[y], _CENTRE, _HIGH, line)
             float_row(line, columns, pixels[y], _CENTRE, _HIGH, _ROUNDING, alpha[y])
@@ -138,9 +143,8 @@ def _fixed_row(
     width, weight, shift = len(alpha), columns.fixed, np.int16(bits)
     for j in range(len(columns.starts) - 1):
         i, end = columns.starts[j], columns.starts[j + 1]
-        if (
-            _FEW_LANES < end - i <= LANES <= width - i
-        ):  # nearly all of a 4K frame's; in the loop they take 4 % longer
+        # Nearly all segments of a 4K frame; in the loop below they take 4 % longer.
+        if _FEW_LANES < end - i <= LANES <= width - i:
             pixels_of_segment(LANES, line, j, weight, pixels, i, shift, alpha, i)
             continue
         while i < end:

@@ -2,7 +2,7 @@
 
 A loop over single pixels in float32, vectorised by the compiler, takes twice as long: half as many numbers in a vector,
 and bytes that have to become floats and bytes again. So this is written in vectors, LLVM's, for whatever processor
-numba compiles for. What it compiled it keeps until `byte_rows.py` changes: touch that after a change here.
+numba compiles for.
 """
 
 from collections.abc import Callable

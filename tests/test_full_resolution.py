@@ -1,5 +1,6 @@
 """The compiled kernel against PyTorch, for any sizes, both types of pixels and any number of threads."""
 
+import hashlib
 import multiprocessing
 import os
 import subprocess
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from igf_mobile import full_resolution, model
+from igf_mobile import byte_rows, fixed_point, float_rows, full_resolution, model
 from igf_mobile.backends.base import FloatArray
 from igf_mobile.full_resolution import apply_coefficients
 
@@ -131,6 +132,38 @@ def test_few_pixels_take_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     apply_coefficients(coefficients(16, 16), pixels(61, 40), 8)
     with pytest.raises(ValueError, match="threads is 0, not at least 1"):
         apply_coefficients(coefficients(16, 16), pixels(61, 40), 0)
+
+
+ELSEWHERE = """
+import sys
+import numpy as np
+from igf_mobile.full_resolution import apply_coefficients
+np.save(sys.argv[3], apply_coefficients(np.load(sys.argv[1]), np.load(sys.argv[2]), 1))
+"""
+
+
+def test_a_processor_without_these_vectors_gives_the_same_bytes(tmp_path: Path) -> None:
+    """How colours are taken out of pixels depends on what numba compiles for; `generic` has nothing but the least."""
+    small, guidance = 0.1 * coefficients(16, 16), pixels(60, 500)
+    paths = [str(tmp_path / f"{name}.npy") for name in ("coefficients", "pixels", "alpha")]
+    np.save(paths[0], small)
+    np.save(paths[1], guidance)
+    least = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(tmp_path),
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": "",
+    }
+    subprocess.run([sys.executable, "-c", ELSEWHERE, *paths], env=least, check=True)
+    # A fused multiply-add may end in another last bit of 16.
+    difference = np.abs(np.load(paths[2]).astype(int) - apply_coefficients(small, guidance, 1))
+    assert difference.max() <= 1
+    assert difference.mean() < 0.01
+
+
+def test_what_numba_kept_goes_when_what_is_compiled_in_changes() -> None:
+    parts = [Path(module.__file__).read_bytes() for module in (fixed_point, float_rows)]
+    assert hashlib.sha256(b"".join(parts)).hexdigest()[:12] == byte_rows.COMPILED_IN
 
 
 HELD = """
