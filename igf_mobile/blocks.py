@@ -93,16 +93,17 @@ class BlockApply(nn.Module):
         for i in range(_GROUP):
             taps[i, :, i : i + 3] = upsampling_taps(factor, COEFFICIENT_STRIDE)
         groups = taps.reshape(_GROUP * DRAWN_STRIDE, 1, 2, _GROUP).permute(0, 3, 1, 2)
-        # 6 times alpha, see `sixth`; and three times, because the mean of three colours' products is taken. Equal
-        # kernels are in a file once.
-        self.slope, self.offset = Constant(18.0 * groups), Constant(18.0 * groups)
+        # 6 times alpha, see `sixth`. Equal kernels are in a file once.
+        self.slope, self.offset = Constant(6.0 * groups), Constant(6.0 * groups)
 
     def forward(self, drawn: Tensor, guidance: Tensor) -> tuple[Tensor, Tensor]:
         """(1,4,H/8,W/8), (1,3,H,W) -> alpha (1,1,H,W), coefficients (1,H/4,W/4,4)."""
         rows = _bordered(drawn)
         slope, offset = torch.split(rows, [3, 1], dim=2)
-        product = _full(self.slope, slope) * guidance
-        alpha6 = pooled(product, (3, 1)) + _full(self.offset, offset * (1.0 / 3.0))
+        # Three times, because the mean of three colours' products is taken; a third of the offset would be 2e-4 off in
+        # float16.
+        product = _full(self.slope, slope * 3.0) * guidance
+        alpha6 = pooled(product, (3, 1)) + _full(self.offset, offset)
         return sixth(alpha6), self._coefficients(rows)
 
     def coefficients(self, drawn: Tensor) -> Tensor:

@@ -50,8 +50,9 @@ METADATA = {"name": "igf", "version": "0.1.0", "checkpoint_sha256": "ab" * 32, "
 # photographs at 64 x 64 with the corrections of `trained_like`, and after it what was measured.
 LIMITS = {
     "fp32": (115.0, 88.5),  # 118.1, 91.8
-    "fp16": (55.0, 31.0),  # 58.6, 34.0
-    "w8": (37.0, 22.0),  # 40.5, 25.2
+    # 58.6 dB of alpha before 0.8.0, whose exact refit passes float16's noise in flat windows on to A
+    "fp16": (47.5, 41.0),  # 51.0, 44.7
+    "w8": (52.5, 45.0),  # 56.1, 48.6
     "w8a8": (35.0, 16.5),  # 38.6, 19.8
 }
 
