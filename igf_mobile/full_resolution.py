@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from threading import Thread
 from typing import Any
 
 import numba
@@ -68,7 +67,7 @@ def apply_coefficients(
 
 @lru_cache(maxsize=2)
 def _compiled(pixels: np.dtype[Any]) -> Any:
-    """The function for rows of uint8 or float32, called once on a thread of its own.
+    """The function for rows of uint8 or float32, called once on another thread.
 
     Where numba compiles, it keeps the frame of the call and so, for good, what all callers hold; and LiteRT does not
     run while its output is held.
@@ -77,9 +76,7 @@ def _compiled(pixels: np.dtype[Any]) -> Any:
     one = _positions(1, 1)
     coefficients, guidance = np.zeros((1, 1, 4), np.float32), np.zeros((1, 3), pixels)
     alpha = np.empty((1, 1), pixels)
-    first_call = Thread(target=compute, args=(coefficients, guidance, one, one, 0, 1, alpha))
-    first_call.start()
-    first_call.join()
+    _helpers().submit(compute, coefficients, guidance, one, one, 0, 1, alpha).result()
     return compute
 
 
